@@ -1,0 +1,30 @@
+"""The volumes of one pod while they are collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DATA_FOLDER = "data"
+"""Folder of a claim that services see; beside it lies what they do not."""
+
+
+@dataclass(slots=True)
+class PodVolumes:
+    """What the mounts of one service need in its pod."""
+
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[str] = field(default_factory=list)
+    seeds: list[Seed] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    """What the rollout checksum covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Files of the bundle to be copied into a claim before the container starts."""
+
+    claim_volume: str
+    files_volume: str
+    checksum: str

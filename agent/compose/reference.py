@@ -1,0 +1,92 @@
+"""The table of keys and the list of codes as text for people: docs/compose.md and `--explain`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from agent.compose import keys
+from agent.compose.codes import CODES
+from agent.compose.key import Key, Treatment
+
+_NAMES_ABOVE = ("services", "networks", "volumes", "configs", "secrets", "models", "depends_on")
+
+
+def explain(wanted: str) -> str:
+    """What the table says about a key (`ports`, `services.web.ports`) or a code; empty if
+    nothing."""
+    if wanted.upper() in CODES:
+        return _explain_code(wanted.upper())
+    pattern = _table_path(wanted)
+    found = [
+        key
+        for key in keys.table()
+        if f".{key.path}.".endswith(f".{pattern}.") or f".{pattern}." in f".{key.path}"
+    ]
+    return "".join(f"{_line(key)}\n" for key in found)
+
+
+def key_table() -> str:
+    """The table as Markdown, a section for each part of the file."""
+    parts: list[str] = []
+    for title, rows in _sections():
+        parts += [
+            f"### {title}",
+            "",
+            "| key | takes | treatment | what happens |",
+            "|---|---|---|---|",
+        ]
+        for key in rows:
+            name = key.path.replace("|", "\\|")
+            parts.append(f"| `{name}` | {key.shape} | {_treatment(key)} | {_words(key)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def code_table() -> str:
+    """The codes as a Markdown table."""
+    rows = [f"| {code} | {title} |" for code, title in CODES.items()]
+    return "\n".join(["| code | about |", "|---|---|", *rows, ""])
+
+
+def _explain_code(code: str) -> str:
+    lines = [f"{code}: {CODES[code]}"]
+    lines += [f"  {_line(key)}" for key in keys.table() if key.code == code]
+    return "\n".join(lines) + "\n"
+
+
+def _line(key: Key) -> str:
+    return f"{key.path} ({key.shape}): {_treatment(key)}. {_words(key)}".rstrip()
+
+
+def _treatment(key: Key) -> str:
+    if key.treatment is Treatment.AS_PARENT:
+        return "as the key above"
+    return f"{key.treatment} {key.code}".rstrip()
+
+
+def _words(key: Key) -> str:
+    sentences = [f"{key.text.rstrip('.')}." if key.text else "", key.hint]
+    if key.harmless:
+        sentences.append(f"Fine: {', '.join(key.harmless)}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _sections() -> Iterable[tuple[str, list[Key]]]:
+    groups: dict[str, list[Key]] = {}
+    for key in keys.table():
+        first = key.path.split(".")[0]
+        title = f"{first}.*" if key.path.startswith(f"{first}.*.") else "Top level"
+        if key.path.startswith("services.*.deploy."):
+            title = "services.*.deploy"
+        groups.setdefault(title, []).append(key)
+    return groups.items()
+
+
+def _table_path(wanted: str) -> str:
+    """The path with its own names replaced: `services.web.ports[0]` is `services.*.ports.[]`."""
+    parts = re.sub(r"\.?\[\d*\]", ".[]", wanted.strip().strip(".")).split(".")
+    return ".".join(
+        "*" if index and part != "[]" and parts[index - 1] in _NAMES_ABOVE else part
+        for index, part in enumerate(parts)
+    )

@@ -1,0 +1,431 @@
+"""The part of a document below `services` → model. One function for each kind of value.
+
+Called by `reader`; wrong values are reported and read as absent.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from agent.compose.context import Context
+from agent.compose.cron import parse_schedule
+from agent.compose.durations import SECOND
+from agent.compose.fields import Fields
+from agent.compose.hints import read_hints
+from agent.compose.model import (
+    Attachment,
+    Condition,
+    Dependency,
+    EnvFile,
+    EnvironmentValue,
+    Extension,
+    Grant,
+    Healthcheck,
+    Mount,
+    Port,
+    Resources,
+    Restart,
+    RestartPolicy,
+    Service,
+)
+from agent.compose.names import is_label_value
+from agent.compose.nodes import ScalarNode, SequenceNode
+from agent.compose.ports import MAX_PORT, PortSyntaxError, check_protocol, pair
+from agent.compose.words import shell_operators, split_words
+from agent.compose.yaml_nodes import shorten
+
+_CONDITIONS = tuple(condition.value for condition in Condition)
+_DEFAULT_INTERVAL = 30 * SECOND
+_DEFAULT_RETRIES = 3
+_MOST_RETRIES = 10_000
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def read_service(name: str, fields: Fields, context: Context) -> Service:
+    """One service."""
+    deploy = fields.child("deploy")
+    mode = deploy.text("mode", "replicated") if deploy else "replicated"
+    return Service(
+        name=name,
+        fields=fields,
+        image=fields.text("image").strip(),
+        command=_read_command(fields, "command"),
+        entrypoint=_read_command(fields, "entrypoint"),
+        environment=_read_environment(fields),
+        env_files=_read_env_files(fields),
+        ports=_read_ports(fields, context.limits.ports),
+        exposed=_read_expose(fields, "expose", context.limits.ports),
+        mounts=_read_mounts(fields),
+        healthcheck=_read_healthcheck(fields),
+        depends_on=_read_dependencies(fields),
+        restart=_read_restart(fields, deploy),
+        replicas=_read_replicas(fields, deploy, context.limits.replicas),
+        job_mode=mode.endswith("-job"),
+        resources=_read_resources(fields, deploy),
+        networks=_read_attachments(fields),
+        aliases=_read_aliases(fields),
+        configs=_read_grants(fields, "configs", "/"),
+        secrets=_read_grants(fields, "secrets", "/run/secrets/"),
+        extension=_read_extension(fields, context.limits.ports),
+    )
+
+
+def _read_command(fields: Fields, key: str) -> tuple[str, ...] | None:
+    """Arguments of command or entrypoint; None if the key is absent, empty if it was cleared."""
+    value = fields.node.get(key)
+    if isinstance(value, SequenceNode):
+        return tuple(item.text for item in fields.texts(key))
+    if not isinstance(value, ScalarNode):
+        return None
+    try:
+        words = split_words(value.text)
+    except ValueError as error:
+        fields.error(
+            "CMP221",
+            key,
+            f"the command cannot be split into words: {str(error).lower()}",
+            "Write it as a list.",
+        )
+        return None
+    operators = shell_operators(value.text)
+    is_shell = len(words) > 1 and words[0].rsplit("/", 1)[-1] in ("sh", "bash", "ash")
+    if operators and not is_shell:
+        fields.warning(
+            "CMP220",
+            key,
+            f'"{operators[0]}" is not run by a shell, it is a plain argument',
+            f"Write {key}: [sh, -c, \"…\"].",
+        )  # fmt: skip
+    return words
+
+
+def _read_environment(fields: Fields) -> dict[str, EnvironmentValue]:
+    path = fields.at("environment")
+    return {
+        name: EnvironmentValue(None if node.is_null else node.text, origin, f"{path}.{name}")
+        for name, node, origin in fields.pairs("environment")
+    }
+
+
+def _read_env_files(fields: Fields) -> list[EnvFile]:
+    return [
+        EnvFile(
+            name=item.text("path"),
+            required=item.flag("required", default=True),
+            raw=item.choice("format", ("", "raw"), "") == "raw",
+            origin=item.origin("path"),
+            path=item.path,
+        )
+        for item in fields.items("env_file")
+    ]
+
+
+def _read_ports(fields: Fields, limit: int) -> list[Port]:
+    ports: list[Port] = []
+    for item in fields.items("ports"):
+        published = item.text("published")
+        try:
+            protocol = check_protocol(item.text("protocol", "tcp") or "tcp")
+            pairs = pair(item.text("target"), published)
+        except PortSyntaxError as error:
+            item.report.error("CMP231", item.origin("target"), item.path, str(error))
+            continue
+        ports += [
+            Port(
+                target=target,
+                protocol=protocol,
+                origin=item.origin("target"),
+                published=host_port,
+                host_ip=item.text("host_ip"),
+                app_protocol=_read_app_protocol(item),
+                name=item.text("name"),
+            )
+            for target, host_port in pairs[: limit + 1]
+        ]
+        if len(ports) > limit:
+            fields.error("CMP231", "ports", f"these are more than {limit} ports")
+            break
+    return ports[:limit]
+
+
+def _read_app_protocol(item: Fields) -> str:
+    protocol = item.text("app_protocol")
+    name = protocol.rpartition("/")[2]
+    if protocol and not (is_label_value(name) and name):
+        item.warning(
+            "CMP233", "app_protocol", f'"{shorten(protocol)}" is not an application protocol'
+        )
+        return ""
+    return protocol
+
+
+def _read_expose(fields: Fields, key: str, limit: int) -> list[Port]:
+    ports: list[Port] = []
+    for index, node in enumerate(fields.texts(key)):
+        value, _, protocol = node.text.partition("/")
+        try:
+            name = check_protocol(protocol or "tcp")
+            pairs = pair(value, "")
+        except PortSyntaxError as error:
+            fields.report.error("CMP231", node.origin, f"{fields.at(key)}[{index}]", str(error))
+            continue
+        ports += [Port(target, name, node.origin) for target, _ in pairs[: limit + 1]]
+        if len(ports) > limit:
+            fields.error("CMP231", key, f"these are more than {limit} ports")
+            break
+    return ports[:limit]
+
+
+def _read_mounts(fields: Fields) -> list[Mount]:
+    mounts: dict[str, Mount] = {}
+    for item in fields.items("volumes"):
+        target = item.text("target")
+        if not target.startswith("/") or "\x00" in target:
+            item.report.error(
+                "CMP340", item.origin("target"), item.path,
+                f'"{shorten(target)}" is not an absolute path in the container',
+            )  # fmt: skip
+            continue
+        kind = item.choice(
+            "type", ("volume", "bind", "tmpfs", "image", "npipe", "cluster"), "volume"
+        )
+        options = item.child(kind)
+        mount = Mount(
+            kind=kind,
+            source=item.text("source"),
+            target=posixpath.normpath(target),
+            origin=item.origin("source" if item.has("source") else "target"),
+            path=item.path,
+            read_only=item.flag("read_only"),
+            subpath=options.text("subpath") if options else "",
+            size=options.size("size") if options and kind == "tmpfs" else None,
+        )
+        if mount.target in mounts:
+            item.report.warning(
+                "CMP341", mount.origin, item.path,
+                f"{mount.target} is mounted twice; the last mount counts",
+            )  # fmt: skip
+        mounts[mount.target] = mount
+    return list(mounts.values())
+
+
+def _read_healthcheck(fields: Fields) -> Healthcheck | None:
+    check = fields.child("healthcheck")
+    if check is None:
+        return None
+    disabled = check.flag("disable")
+    command: tuple[str, ...] = ()
+    test = check.node.get("test")
+    if isinstance(test, ScalarNode):
+        command = ("/bin/sh", "-c", test.text)
+    elif isinstance(test, SequenceNode) and test.items:
+        words = [item.text for item in check.texts("test")]
+        form, arguments = words[0], words[1:]
+        if form == "NONE":
+            disabled = True
+        elif form == "CMD-SHELL" and arguments:
+            command = ("/bin/sh", "-c", " ".join(arguments))
+        elif form == "CMD" and arguments:
+            command = tuple(arguments)
+        else:
+            check.error(
+                "CMP240",
+                "test",
+                f'"{shorten(form)}" cannot start a health check',
+                "Start the list with CMD, CMD-SHELL or NONE, then the command.",
+            )
+            return None
+    retries = check.whole("retries")
+    if not check.node.entries:
+        return None
+    return Healthcheck(
+        command=command,
+        origin=fields.origin("healthcheck"),
+        path=check.path,
+        disabled=disabled,
+        interval=check.duration("interval") or _DEFAULT_INTERVAL,
+        timeout=check.duration("timeout") or _DEFAULT_INTERVAL,
+        retries=min(retries, _MOST_RETRIES) if retries and retries > 0 else _DEFAULT_RETRIES,
+        start_period=check.duration("start_period") or 0,
+        start_interval=check.duration("start_interval"),
+    )
+
+
+def _read_dependencies(fields: Fields) -> list[Dependency]:
+    found = {
+        name: Dependency(
+            service=name,
+            condition=Condition(item.choice("condition", _CONDITIONS, Condition.STARTED.value)),
+            required=item.flag("required", default=True),
+            origin=item.node.origin if not item.has("condition") else item.origin("condition"),
+            path=item.path,
+        )
+        for name, item in fields.children("depends_on")
+    }
+    for index, node in enumerate(fields.texts("links")):
+        name = node.text.partition(":")[0]
+        if name not in found:
+            found[name] = Dependency(
+                name, Condition.STARTED, True, node.origin, f"{fields.at('links')}[{index}]", True
+            )
+    return list(found.values())
+
+
+def _read_restart(fields: Fields, deploy: Fields | None) -> Restart:
+    policy = deploy.child("restart_policy") if deploy else None
+    if policy is not None and policy.has("condition"):
+        words = {
+            **dict.fromkeys(("any", "always", "unless-stopped"), RestartPolicy.ALWAYS),
+            **dict.fromkeys(("none", "no"), RestartPolicy.NO),
+            "on-failure": RestartPolicy.ON_FAILURE,
+        }
+        condition = policy.choice("condition", tuple(words), "any")
+        return Restart(
+            words[condition],
+            policy.whole("max_attempts"),
+            policy.origin("condition"),
+            policy.at("condition"),
+        )
+    value = fields.text("restart")
+    if not value:
+        return Restart()
+    name, _, attempts = value.partition(":")
+    name = {"none": "no", "false": "no"}.get(name, name)
+    if name not in ("always", "unless-stopped", "on-failure", "no") or (
+        attempts and not (name == "on-failure" and attempts.isdecimal())
+    ):
+        fields.error(
+            "CMP004",
+            "restart",
+            f'"{shorten(value)}" is not a restart policy',
+            "Use no, always, unless-stopped or on-failure[:N].",
+        )
+        return Restart()
+    count = int(attempts[:6]) if attempts else None
+    return Restart(RestartPolicy(name), count, fields.origin("restart"), fields.at("restart"))
+
+
+def _read_replicas(fields: Fields, deploy: Fields | None, limit: int) -> int:
+    scale = fields.whole("scale")
+    replicas = deploy.whole("replicas") if deploy else None
+    if scale is not None and replicas is not None and scale != replicas:
+        fields.error(
+            "CMP203", "scale", f"scale is {scale} and deploy.replicas is {replicas}", "Keep one."
+        )
+    count = replicas if replicas is not None else scale
+    if count is None:
+        return 1
+    if not 0 <= count <= limit:
+        place = fields if deploy is None or replicas is None else deploy
+        key = "scale" if place is fields else "replicas"
+        place.error("CMP203", key, f"{count} replicas are not between 0 and {limit}")
+        return 1
+    return count
+
+
+def _read_resources(fields: Fields, deploy: Fields | None) -> Resources:
+    below = deploy.child("resources") if deploy else None
+    limits = below.child("limits") if below else None
+    reservations = below.child("reservations") if below else None
+    found = Resources(
+        cpu_limit=limits.cpus("cpus") if limits else None,
+        memory_limit=limits.size("memory") if limits else None,
+        cpu_request=reservations.cpus("cpus") if reservations else None,
+        memory_request=reservations.size("memory") if reservations else None,
+    )
+    flat = Resources(
+        cpu_limit=fields.cpus("cpus"),
+        memory_limit=fields.size("mem_limit"),
+        memory_request=fields.size("mem_reservation"),
+    )
+    for attribute, key in (
+        ("cpu_limit", "cpus"),
+        ("memory_limit", "mem_limit"),
+        ("memory_request", "mem_reservation"),
+    ):
+        value, other = getattr(flat, attribute), getattr(found, attribute)
+        if value and other and value != other:
+            fields.error(
+                "CMP260", key, f"{key} and deploy.resources say different things", "Keep one."
+            )
+        if value and not other:
+            setattr(found, attribute, value)
+    return found
+
+
+def _read_attachments(fields: Fields) -> list[Attachment]:
+    return [
+        Attachment(name, item.texts("aliases"), item.node.origin, item.path)
+        for name, item in fields.children("networks")
+    ]
+
+
+def _read_aliases(fields: Fields) -> list[ScalarNode]:
+    found = [node for key in ("container_name", "hostname") if (node := fields.scalar(key))]
+    for _, item in fields.children("networks"):
+        found += item.texts("aliases")
+    return found
+
+
+def _read_grants(fields: Fields, key: str, folder: str) -> list[Grant]:
+    grants: list[Grant] = []
+    for item in fields.items(key):
+        source = item.text("source")
+        target = item.text("target") or source
+        mode = item.scalar("mode")
+        grants.append(
+            Grant(
+                source=source,
+                target=posixpath.normpath(posixpath.join(folder, target)),
+                mode=_octal(mode, item) if mode is not None else None,
+                origin=item.origin("source"),
+                path=item.path,
+            )
+        )
+    return grants
+
+
+def _octal(node: ScalarNode, item: Fields) -> int | None:
+    """A file mode: `0440` and `0o440` are octal, quoted `"0440"` too."""
+    digits = node.text.lower().removeprefix("0o")
+    if re.fullmatch(r"[0-7]{1,5}", digits) is None:
+        item.error("CMP004", "mode", f'"{shorten(node.text)}" is not an octal file mode as 0440')
+        return None
+    return int(digits, 8) & 0o777
+
+
+def _read_extension(fields: Fields, limit: int) -> Extension:
+    below = fields.child("x-skerry")
+    schedule = read_hints(fields).schedule
+    if below is None:
+        return Extension(cron=_check_cron(fields, "labels", schedule))
+    extension = Extension(
+        cron=_check_cron(below, "cron", below.text("cron") or schedule),
+        liveness=below.flag("liveness"),
+        ports=_read_expose(below, "ports", limit),
+    )
+    public = below.child("public")
+    if public is not None:
+        extension.public = True
+        port = public.whole("port")
+        if port is not None and not 1 <= port <= MAX_PORT:
+            public.error("CMP501", "port", f"{port} is not a port")
+            port = None
+        extension.public_port = port
+        extension.public_host = public.text("host")
+        if public.has("host") and _HOST.fullmatch(extension.public_host) is None:
+            public.error("CMP501", "host", f'"{shorten(extension.public_host)}" is not a host name')
+    elif below.has("public"):
+        extension.public = below.flag("public")
+    return extension
+
+
+def _check_cron(fields: Fields, key: str, schedule: str) -> str:
+    if not schedule:
+        return ""
+    try:
+        return parse_schedule(schedule)
+    except ValueError as error:
+        fields.error("CMP501", key, str(error), 'Write "0 3 * * *".')
+        return ""

@@ -1,0 +1,1 @@
+"""What the agent does when the control plane asks: one module a command or stream kind."""

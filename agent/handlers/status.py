@@ -1,0 +1,22 @@
+"""App status onto the report board: what the status reporter sees goes to the control plane."""
+
+from __future__ import annotations
+
+from agent.handlers.messages import app_status_to
+from agent.link.reports import ReportBoard
+from agent.workloads.model import AppStatus
+
+
+class AppReports:
+    """`publish` and `retract` for `StatusReporter`."""
+
+    def __init__(self, board: ReportBoard) -> None:
+        self._board = board
+
+    def publish(self, status: AppStatus) -> None:
+        message = app_status_to(status)
+        message.observe_time.GetCurrentTime()
+        self._board.put(f"apps/{status.app_uid}", message)
+
+    def retract(self, app_uid: str) -> None:
+        self._board.delete(f"apps/{app_uid}")

@@ -1,0 +1,48 @@
+"""The agent's side of the link: dial, prove who we are, take commands and streams, say what is so."""
+
+from skerry.wire.data import StreamData
+
+from agent.link.enrol import enrol
+from agent.link.errors import (
+    EnrolmentError,
+    IdentityError,
+    JournalError,
+    LinkError,
+    LinkRefused,
+    StreamError,
+)
+from agent.link.handlers import (
+    CommandHandler,
+    CommandHandlers,
+    Progress,
+    Stream,
+    StreamHandler,
+    StreamHandlers,
+)
+from agent.link.identity import Identity, IdentityStore
+from agent.link.journal import Journal
+from agent.link.link import Link, LinkState
+from agent.link.reports import ReportBoard
+
+__all__ = [
+    "CommandHandler",
+    "CommandHandlers",
+    "EnrolmentError",
+    "Identity",
+    "IdentityError",
+    "IdentityStore",
+    "Journal",
+    "JournalError",
+    "Link",
+    "LinkError",
+    "LinkRefused",
+    "LinkState",
+    "Progress",
+    "ReportBoard",
+    "Stream",
+    "StreamData",
+    "StreamError",
+    "StreamHandler",
+    "StreamHandlers",
+    "enrol",
+]

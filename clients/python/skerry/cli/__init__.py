@@ -1,0 +1,1 @@
+"""The `skerry` command: everything it does goes through the SDK."""

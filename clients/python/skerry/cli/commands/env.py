@@ -1,0 +1,118 @@
+"""`skerry env`: environments, one namespace of one cluster each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from skerry import names
+from skerry.cli.command import command, group
+from skerry.cli.commands.cluster import full as cluster_name
+from skerry.cli.operations import wait_for
+from skerry.cli.options import Everywhere, Wait, Within, Yes
+from skerry.cli.output.tables import Tables
+from skerry.cli.output.writer import Format
+from skerry.cli.run import Run, resource_id
+from skerry.cli.suggest import clusters, environments
+
+app = group("Environments: create, list, get, delete.")
+
+LONGEST_ID = 20
+Name = Annotated[str, typer.Argument(metavar="ENV", autocompletion=environments)]
+
+
+@command(app, "list", examples="skerry env list --project shop\nskerry env list --all")
+async def list_environments(
+    run: Run,
+    every: Everywhere = False,
+) -> None:
+    """List a project's environments."""
+    parent = names.project(names.ANY) if every else run.project()
+    project = run.settings.project.value
+    async with run.client() as client:
+        await run.out.many(
+            client.environments.list(parent),
+            Tables(run.around.now()).environments,
+            empty="No environments yet: skerry env create NAME"
+            + ("" if every else f" --project {project}"),
+        )
+
+
+@command(app, "get", examples="skerry env get prod --project shop")
+async def get_environment(run: Run, name: Name) -> None:
+    """Show one environment."""
+    async with run.client() as client:
+        environment = await client.environments.get(_full(run, name))
+        run.out.one(environment, Tables(run.around.now()).environments)
+
+
+@command(
+    app,
+    "create",
+    examples="""
+        skerry env create prod --project shop
+        skerry env create prod --project shop --cluster home
+    """,
+)
+async def create_environment(
+    run: Run,
+    name: Annotated[str, typer.Argument(metavar="ENV", help="Its id.")],
+    cluster: Annotated[
+        str,
+        typer.Option(
+            "--cluster",
+            metavar="CLUSTER",
+            help="Where it is; needed when there are several.",
+            autocompletion=clusters,
+        ),
+    ] = "",
+    display_name: Annotated[
+        str, typer.Option("--display-name", metavar="TEXT", help="For people.")
+    ] = "",
+    wait: Wait = True,
+    within: Within = "2m",
+) -> None:
+    """Make an environment and wait for its namespace, quota and policies."""
+    async with run.client() as client:
+        made = await client.environments.create(
+            run.project(),
+            resource_id(name, "an environment", LONGEST_ID),
+            cluster=cluster_name(cluster) if cluster else "",
+            display_name=display_name,
+        )
+        if wait and made.HasField("operation"):
+            await wait_for(run, client, made.operation, within)
+    if run.out.form is not Format.TABLE:
+        run.out.structured(made.environment)
+    project = run.settings.project.value
+    run.out.say(f"Environment {name} is made. Next: skerry deploy --project {project} --env {name}")
+
+
+@command(app, "delete", examples="skerry env delete prod --project shop --force --yes")
+async def delete_environment(
+    run: Run,
+    name: Name,
+    force: Annotated[
+        bool, typer.Option("--force", help="Delete the apps and volumes in it, too.")
+    ] = False,
+    yes: Yes = False,
+    wait: Wait = True,
+    within: Within = "5m",
+) -> None:
+    """Delete an environment; one that holds apps only with --force."""
+    what = " with ALL ITS APPS, VOLUMES AND DATA" if force else ""
+    run.confirm(f"Delete environment {name}{what}?", yes=yes)
+    async with run.client() as client:
+        operation = await client.environments.delete(_full(run, name), force=force)
+        if wait:
+            await wait_for(run, client, operation, within)
+    run.out.say(f"Environment {name} is {'deleted' if wait else 'being deleted'}")
+
+
+def _full(run: Run, text: str) -> str:
+    if text.startswith("organizations/"):
+        return text
+    if "/" in text:
+        return names.environment(*text.split("/", 1))  # PROJECT/ENV
+    return names.environment(run.settings.project.value, text)

@@ -1,0 +1,116 @@
+"""`skerry login`: try a server and a token, and remember them as a context."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skerry import errors
+from skerry.cli.command import command, single
+from skerry.cli.config.store import Context
+from skerry.cli.exit_codes import CliError, UsageError
+from skerry.cli.run import Run, connect
+from skerry.connection import Address, AddressError, read_ca
+
+app = single()
+
+MAX_TOKEN_BYTES = 4096
+
+
+@command(
+    app,
+    "login",
+    scoped=False,
+    examples="""
+        skerry login cloud.example:7070 --ca-file ca.crt
+        skerry login cloud.example --token-stdin < token
+        skerry login 127.0.0.1:7070 --token-file admin-token --ca-file pki/ca.crt --context home
+    """,
+)
+async def login(
+    run: Run,
+    address: Annotated[
+        str, typer.Argument(metavar="SERVER", help="HOST[:PORT]; the port is 7070.")
+    ],
+    token: Annotated[
+        str,
+        typer.Option(
+            "--token", metavar="TOKEN", help="The token. Others may see it: prefer the next two."
+        ),
+    ] = "",
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the token from standard input.")
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="Read the token from this file."),
+    ] = None,
+    project: Annotated[
+        str,
+        typer.Option("--project", "-p", metavar="PROJECT", help="Default project of the context."),
+    ] = "",
+    env: Annotated[
+        str, typer.Option("--env", "-e", metavar="ENV", help="Default environment.")
+    ] = "",
+) -> None:
+    """Log in to a control plane and remember it.
+
+    The server and the token are tried first; then both are written to the configuration file, with the
+    content of --ca-file. The context is named after --context, else after the host.
+    """
+    flags = run.given.flags
+    server = parse_address(address)
+    secret = read_token(run, token, token_stdin=token_stdin, token_file=token_file)
+    try:
+        ca = read_ca(Path(flags.ca_file)) if flags.ca_file else None
+    except (AddressError, OSError) as error:
+        raise UsageError(f"--ca-file: {error}") from error
+    async with connect(str(server), secret, ca=ca, insecure=flags.insecure) as client:
+        info = await client.server.info()
+    name = flags.context or server.host.strip("[]")
+    config = run.store.load()
+    known = config.contexts.get(name, Context(server=""))
+    context = Context(
+        server=str(server),
+        token=secret,
+        ca=ca.decode("ascii", "replace") if ca else "",
+        insecure=flags.insecure,
+        project=project or known.project,
+        environment=env or known.environment,
+    )
+    run.store.save(config.with_context(name, context))
+    run.out.say(f"Logged in to {server} as {info.principal}; context {name} is in {run.store.path}")
+
+
+def parse_address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except AddressError as error:
+        raise UsageError(str(error)) from error
+
+
+def read_token(run: Run, token: str, *, token_stdin: bool, token_file: Path | None) -> str:
+    """The token from the one place that was named, or asked for. Raises CliError."""
+    if sum((bool(token), token_stdin, token_file is not None)) > 1:
+        raise UsageError("give the token once: --token, --token-stdin or --token-file")
+    if token_stdin:
+        token = sys.stdin.read(MAX_TOKEN_BYTES)
+    elif token_file is not None:
+        try:
+            with token_file.open(encoding="ascii") as file:
+                token = file.read(MAX_TOKEN_BYTES)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CliError(f"cannot read the token from {token_file}: {error}") from error
+    elif not token:
+        token = run.around.environ.get("SKERRY_TOKEN", "")
+    if not token and run.around.stdin_is_terminal:
+        token = typer.prompt("Token", hide_input=True, err=True)
+    token = token.strip()
+    if not token:
+        raise UsageError("no token: give --token-file, --token-stdin or SKERRY_TOKEN")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise errors.InvalidArgument("this is no token: it holds spaces or unprintable characters")
+    return token

@@ -1,0 +1,1 @@
+"""What commands print: data on stdout in one of four forms, messages on stderr."""

@@ -1,0 +1,197 @@
+"""The `skerry-controlplane` command: serve, migrate, doctor, token. Reads arguments, hands over, prints.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
+"""
+
+import asyncio
+import datetime
+import enum
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+from skerry.version import VERSION
+
+from controlplane import app, doctor, log_setup, settings
+from controlplane.api.server import ListenError
+from controlplane.background import BackgroundTaskDied
+from controlplane.domain.errors import SkerryError
+from controlplane.pki.errors import PkiError
+from controlplane.store.migrations import run as migrations
+
+cli = typer.Typer(
+    name="skerry-controlplane",
+    help="The control plane of Skerry: who may do what, what is wanted, where it goes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+tokens = typer.Typer(help="API tokens.", no_args_is_help=True)
+cli.add_typer(tokens, name="token")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A settings file: .toml, .yaml or .yml.")
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where the database and the keys are.")
+]
+
+
+class Output(enum.StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@cli.command()
+def serve(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    api_listen: Annotated[str | None, typer.Option(help="host:port of the API.")] = None,
+    api_tls: Annotated[
+        bool | None, typer.Option(help="TLS on the API; may be off on loopback only.")
+    ] = None,
+    agent_listen: Annotated[str | None, typer.Option(help="host:port for agents.")] = None,
+    agent_advertise_address: Annotated[
+        str | None, typer.Option(help="host:port that join tokens tell agents to connect to.")
+    ] = None,
+    edge_listen: Annotated[
+        str | None, typer.Option(help="host:port of /healthz, /readyz and /metrics.")
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="Write the first admin token there, not to the terminal.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, json or text.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve until told to stop. Migrates the database first. SIGTERM drains, a second one stops at once."""
+    loaded = _load(
+        config,
+        data_dir=data_dir,
+        api_listen=api_listen,
+        api_tls=api_tls,
+        agent_listen=agent_listen,
+        agent_advertise_address=agent_advertise_address,
+        edge_listen=edge_listen,
+        admin_token_file=admin_token_file,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    try:
+        uvloop.run(app.serve(loaded, started=_show_admin_token))
+    except (app.StartError, BackgroundTaskDied, ListenError, PkiError, SkerryError) as error:
+        _fail(str(error))
+
+
+@cli.command()
+def migrate(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 when migrations are missing.")
+    ] = False,
+) -> None:
+    """Bring the database to this version's tables; `serve` does the same at start."""
+    loaded = _load(config, data_dir=data_dir)
+    if check:
+        found = doctor.database_revision(loaded.database_path)
+        wanted = migrations.head()
+        print(f"database: {found or 'none'}, this version: {wanted}")
+        raise typer.Exit(0 if found == wanted else 1)
+    try:
+        migrations.migrate(loaded.database_path)
+    except SkerryError as error:
+        _fail(str(error))
+    print(f"{loaded.database_path} is at {migrations.head()}")
+
+
+@cli.command("doctor")
+def examine(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
+) -> None:
+    """Look for what is wrong, and say how to mend it. Exit 1 when something must be mended."""
+    try:
+        loaded = settings.load(config, data_dir=data_dir)
+    except settings.SettingsError as error:
+        fix = "correct the setting; `skerry-controlplane serve --help` names the common ones"
+        findings = [doctor.Finding("settings", doctor.Verdict.FAIL, str(error), fix)]
+    else:
+        findings = doctor.examine(loaded, now=datetime.datetime.now(datetime.UTC))
+    if output is Output.JSON:
+        items = [
+            {
+                "check": finding.check,
+                "verdict": finding.verdict.value,
+                "message": finding.message,
+                "fix": finding.fix,
+            }
+            for finding in findings
+        ]
+        print(json.dumps({"findings": items}, indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.verdict:4}  {finding.check:18}  {finding.message}")
+            if finding.fix:
+                print(f"{'':4}  {'':18}  → {finding.fix}")
+    raise typer.Exit(any(finding.verdict is doctor.Verdict.FAIL for finding in findings))
+
+
+@tokens.command("create")
+def create_token(
+    name: Annotated[str, typer.Option(help="For people: whose token it is, or what for.")],
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    ttl: Annotated[
+        str | None, typer.Option(help="How long it is valid, such as 30d; for ever when not given.")
+    ] = None,
+) -> None:
+    """Make an API token and print it: it is shown here and nowhere else. Works beside a serving control plane."""
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        life = settings.parse_duration(ttl) if ttl else None
+        print(asyncio.run(app.create_token(loaded, name, ttl=life)))
+    except settings.SettingsError as error:
+        _fail(f"--ttl: {error}", code=2)
+    except SkerryError as error:
+        _fail(str(error))
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    print(VERSION)
+
+
+def main() -> None:
+    """The console script."""
+    cli()
+
+
+def _load(config: Path | None, **flags: Any) -> settings.Settings:
+    try:
+        loaded = settings.load(config, **flags)
+    except settings.SettingsError as error:
+        _fail(str(error), code=2)
+    log_setup.configure(log_format=loaded.log_format, level=loaded.log_level)
+    return loaded
+
+
+def _show_admin_token(control_plane: app.Running) -> None:
+    """On standard output and not in the log: logs are kept and shipped."""
+    if control_plane.admin_token is not None:
+        print(f"Admin token, shown this once: {control_plane.admin_token}", flush=True)
+
+
+def _fail(message: str, *, code: int = 1) -> NoReturn:
+    print(f"skerry-controlplane: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Projects and environments."""
+
+from skerry.platform.v1 import environment_pb2, project_pb2
+
+from controlplane.api.convert import common
+from controlplane.domain.projects import Environment, Project
+
+
+def project(value: Project) -> project_pb2.Project:
+    """`platform.v1.Project`."""
+    return project_pb2.Project(
+        name=str(value.name),
+        uid=value.uid,
+        display_name=value.display_name,
+        create_time=common.timestamp(value.create_time),
+        update_time=common.timestamp(value.update_time),
+        etag=value.etag,
+    )
+
+
+def environment(value: Environment) -> environment_pb2.Environment:
+    """`platform.v1.Environment`."""
+    return environment_pb2.Environment(
+        name=str(value.name),
+        uid=value.uid,
+        display_name=value.display_name,
+        cluster=str(value.cluster),
+        namespace=value.namespace,
+        state=common.state(value.state),
+        conditions=[common.condition(item) for item in value.conditions],
+        create_time=common.timestamp(value.create_time),
+        update_time=common.timestamp(value.update_time),
+        etag=value.etag,
+    )

@@ -1,0 +1,56 @@
+"""One call, as the interceptors see it."""
+
+import contextvars
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+import grpc
+
+from controlplane.domain.tokens import Principal
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Kind = Literal["unary", "server_stream", "client_stream", "bidi_stream"]
+
+
+@dataclasses.dataclass(slots=True)
+class Call:
+    """What is known about a call; `principal`, `code` and `reason` are filled in on the way.
+
+    `code` and `reason` say how the call ended, for the log and the metrics.
+    """
+
+    method: str
+    kind: Kind
+    metadata: Mapping[str, str]
+    request_id: str
+    principal: Principal | None = None
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    reason: str = ""
+
+    @property
+    def service(self) -> str:
+        """`skerry.platform.v1.AppService`."""
+        return self.method.strip("/").partition("/")[0]
+
+    @property
+    def rpc(self) -> str:
+        """`GetApp`."""
+        return self.method.strip("/").partition("/")[2]
+
+
+# A stage wraps the rest of the call: it is entered before the servicer and left, with its exception if any, after it.
+Stage = Callable[[Call, Context], AbstractAsyncContextManager[None]]
+
+_current: contextvars.ContextVar[Call] = contextvars.ContextVar("skerry_call")
+
+
+def enter(call: Call) -> None:
+    """Makes `call` the current one of this task. grpc.aio runs each call in a task of its own, so nothing is to be undone."""
+    _current.set(call)
+
+
+def current() -> Call:
+    """The call that this task serves; for servicers, which get no other handle on it."""
+    return _current.get()

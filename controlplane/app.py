@@ -1,0 +1,377 @@
+"""The composition root: the only place that constructs things, top to bottom. Called by `__main__` and by the tests."""
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from skerry.version import VERSION
+from starlette.applications import Starlette
+
+from controlplane.api import registrations
+from controlplane.api.apps import AppServicer
+from controlplane.api.clusters import ClusterServicer
+from controlplane.api.deployments import DeploymentServicer
+from controlplane.api.environments import EnvironmentServicer
+from controlplane.api.interceptors.limits import SizeLimit
+from controlplane.api.logs import LogServicer
+from controlplane.api.operations import OperationServicer
+from controlplane.api.projects import ProjectServicer
+from controlplane.api.server import (
+    API_OPTIONS,
+    GrpcServer,
+    Interceptors,
+    tls_credentials,
+    with_limits,
+)
+from controlplane.api.server_info import ServerServicer
+from controlplane.api.terminals import TerminalServicer
+from controlplane.auth.authenticator import Authenticator
+from controlplane.background import Background
+from controlplane.domain.clock import Clock, SystemClock
+from controlplane.domain.ids import UlidSource
+from controlplane.edge import routes
+from controlplane.edge.server import EdgeServer
+from controlplane.link.enrollment import EnrollmentServicer
+from controlplane.link.metrics import PrometheusLinkMetrics
+from controlplane.link.registry import AgentRegistry
+from controlplane.link.servicer import LinkServicer
+from controlplane.link.transport import SERVER_OPTIONS as AGENT_OPTIONS
+from controlplane.pki import files
+from controlplane.pki.authority import CertificateAuthority, ServerIdentity
+from controlplane.pki.errors import KeyMaterialError
+from controlplane.pki.given import read_pair
+from controlplane.pki.server_certificate import ServerCertificate
+from controlplane.services.access import AccessService
+from controlplane.services.addons import AddOnService
+from controlplane.services.agent_sessions import AgentSessionService
+from controlplane.services.apps import AppService
+from controlplane.services.certificates import AgentCertificates
+from controlplane.services.changes import ChangeHub
+from controlplane.services.clusters import ClusterService
+from controlplane.services.deployments import DeploymentService
+from controlplane.services.enrolment import EnrolmentService
+from controlplane.services.environments import EnvironmentService
+from controlplane.services.housekeeping import Housekeeping
+from controlplane.services.logs import LogService
+from controlplane.services.operations import OperationService
+from controlplane.services.presence import Presence
+from controlplane.services.projects import ProjectService
+from controlplane.services.terminals import TerminalService
+from controlplane.settings import Address, Settings
+from controlplane.store.database import Store
+from controlplane.store.migrations.run import migrate
+
+log = structlog.get_logger(__name__)
+
+_RENEWAL_CHECK_SECONDS = 3600.0
+
+
+class StartError(Exception):
+    """The control plane cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A control plane that serves.
+
+    `admin_token` is set on the first start, the only time that it can be seen, unless the settings send it to a file.
+    `drain` ends the calls in peace, within the settings' time; `cut` ends them at once, also while `drain` waits.
+    """
+
+    api_port: int
+    agent_port: int
+    edge_port: int
+    ca_pem: bytes
+    admin_token: str | None
+    drain: Callable[[], Awaitable[None]]
+    cut: Callable[[], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Builds everything, serves inside the block, and takes everything down behind it.
+
+    Raises StartError, ListenError, KeyMaterialError or StorageUnavailable when it cannot start. A background task that dies
+    ends the block with BackgroundTaskDied.
+    """
+    clock = clock or SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        # What is on disk. The folder is locked first: two processes on one database would not see each other's changes.
+        stack.enter_context(_only_one(settings.data_dir))
+        await asyncio.to_thread(migrate, settings.database_path)
+        authority = CertificateAuthority.open(settings.pki_dir, clock=clock.now)
+        certificate = ServerCertificate(
+            authority,
+            settings.pki_dir,
+            names=settings.server_names(),
+            ttl=settings.server_certificate_ttl,
+            clock=clock.now,
+        )
+        hub = ChangeHub()
+        store = Store(settings.database_path, clock=clock, on_commit=hub.publish)
+        stack.push_async_callback(store.close)
+        await store.open()
+
+        # The use cases, and the live agents that they ask.
+        ids = UlidSource(clock)
+        agents = AgentRegistry()
+        presence = Presence(store=store, clock=clock)
+        await presence.load()
+        housekeeping = Housekeeping(store=store, clock=clock)
+        certificates = AgentCertificates(authority, ttl=settings.agent_certificate_ttl)
+        access = AccessService(store=store, clock=clock, ids=ids)
+        projects = ProjectService(store=store, clock=clock, ids=ids)
+        clusters = ClusterService(
+            store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
+        )
+        enrolment = EnrolmentService(
+            store=store, clock=clock, ca=certificates, agents=agents, presence=presence
+        )
+        environments = EnvironmentService(
+            store=store, clock=clock, ids=ids, presence=presence, agents=agents
+        )
+        apps = AppService(
+            store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
+        )
+        deployments = DeploymentService(store=store, clock=clock, hub=hub)
+        operations = OperationService(
+            store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
+        )
+        add_ons = AddOnService(store=store, clock=clock, hub=hub)
+        logs = LogService(store=store, clock=clock, presence=presence, agents=agents)
+        terminals = TerminalService(
+            store=store, clock=clock, ids=ids, presence=presence, agents=agents
+        )
+        sessions = AgentSessionService(store=store, clock=clock, presence=presence, ca=certificates)
+
+        # The listeners. Ports are taken before anything runs, so that a taken one is an error and not half a start.
+        metrics = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=metrics)
+        interceptors = Interceptors(
+            authenticator=Authenticator(access),
+            registry=metrics,
+            clock=clock,
+            size_limit=SizeLimit(settings.max_request_bytes),
+        )
+        agent_server = GrpcServer(
+            registrations.agents(
+                enrollment=EnrollmentServicer(enrolment),
+                link=LinkServicer(
+                    sessions=sessions,
+                    registry=agents,
+                    clock=clock,
+                    metrics=PrometheusLinkMetrics(metrics),
+                ),
+            ),
+            interceptors=interceptors,
+            options=AGENT_OPTIONS,
+        )
+        agent_port = agent_server.bind(
+            str(settings.agent_listen), tls_credentials(lambda: certificate.current)
+        )
+        agent_address = settings.advertised(agent_port)
+        api_server = GrpcServer(
+            registrations.platform(
+                apps=AppServicer(apps),
+                clusters=ClusterServicer(
+                    clusters,
+                    add_ons,
+                    agent_address=agent_address,
+                    ca_der=authority.certificate_der,
+                ),
+                deployments=DeploymentServicer(deployments),
+                environments=EnvironmentServicer(environments),
+                logs=LogServicer(logs),
+                operations=OperationServicer(operations),
+                projects=ProjectServicer(projects),
+                server=ServerServicer(version=VERSION, agent_address=agent_address, clock=clock),
+                terminals=TerminalServicer(terminals),
+            ),
+            interceptors=interceptors,
+            options=with_limits(API_OPTIONS, interceptors.size_limit),
+            reflection=True,
+        )
+        api_identity = _api_identity(settings, certificate)
+        api_port = api_server.bind(
+            str(settings.api_listen),
+            tls_credentials(api_identity) if settings.api_tls else None,
+        )
+
+        async def is_serving() -> None:
+            interceptors.drain.check()
+
+        edge = _bind_edge(
+            settings.edge_listen,
+            routes.build(checks={"database": store.check, "serving": is_serving}, registry=metrics),
+        )
+        stack.callback(edge.close)
+
+        # Not before the ports are ours: a start that fails must not use up the one time that the token is shown.
+        admin_token = await _first_admin_token(access, settings.admin_token_file)
+
+        # Everything runs from here on; what dies takes the rest with it.
+        background = await stack.enter_async_context(Background())
+        background.start(presence.run(), name="presence")
+        background.start(housekeeping.run(), name="housekeeping")
+        background.start(_renew(certificate, clock), name="certificate-renewal")
+        stack.push_async_callback(terminals.close)
+        servers = (api_server, agent_server)
+        for server in servers:
+            stack.push_async_callback(server.stop, None)
+            await server.start()
+        # Last: /readyz says yes only when the ports behind it answer.
+        serving_edge = background.start(edge.run(), name="edge")
+
+        async def stop_edge() -> None:
+            background.ending()
+            edge.stop()
+            await asyncio.wait({serving_edge})
+
+        stack.push_async_callback(stop_edge)
+
+        async def drain() -> None:
+            for server in servers:
+                await server.announce_end()
+            interceptors.drain.begin()
+            await agents.drain()
+            await terminals.close()
+            grace = settings.drain_timeout.total_seconds()
+            await asyncio.gather(*(server.stop(grace) for server in servers))
+
+        async def cut() -> None:
+            await asyncio.gather(*(server.stop(0) for server in servers))
+
+        log.info(
+            "serving",
+            version=VERSION,
+            api=str(Address(settings.api_listen.host, api_port)),
+            agents=str(Address(settings.agent_listen.host, agent_port)),
+            edge=str(Address(settings.edge_listen.host, edge.port)),
+            agent_address=agent_address,
+            tls=settings.api_tls,
+        )
+        yield Running(
+            api_port=api_port,
+            agent_port=agent_port,
+            edge_port=edge.port,
+            ca_pem=authority.certificate_pem,
+            admin_token=admin_token,
+            drain=drain,
+            cut=cut,
+        )
+
+
+async def serve(settings: Settings, *, started: Callable[[Running], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal cuts the drain short."""
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    try:
+        async with running(settings) as control_plane:
+            started(control_plane)
+            received = await signals.get()
+            log.info("draining", signal=received.name)
+            async with asyncio.TaskGroup() as tasks:
+                drain = tasks.create_task(_awaited(control_plane.drain()), name="drain")
+                again = tasks.create_task(signals.get(), name="second-signal")
+                await asyncio.wait({drain, again}, return_when=asyncio.FIRST_COMPLETED)
+                if not drain.done():
+                    log.warning("cutting", signal=again.result().name)
+                    await control_plane.cut()
+                    drain.cancel()
+                again.cancel()
+        log.info("stopped")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def create_token(settings: Settings, name: str, *, ttl: timedelta | None) -> str:
+    """Makes an API token in the database, which a control plane may be serving meanwhile. Raises StorageUnavailable, InvalidField."""
+    clock = SystemClock()
+    await asyncio.to_thread(migrate, settings.database_path)
+    store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
+    try:
+        await store.open()
+        access = AccessService(store=store, clock=clock, ids=UlidSource(clock))
+        return await access.create_token(name, ttl=ttl)
+    finally:
+        await store.close()
+
+
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Holds the data folder for this process."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data_dir / "serve.lock").open("w")
+    except OSError as error:
+        raise StartError(
+            f"the data folder {data_dir} cannot be used: {error.strerror}; choose another with --data-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(
+                f"another control plane runs on {data_dir}: stop it, or choose another folder with --data-dir"
+            ) from error
+        yield
+
+
+def _bind_edge(address: Address, application: Starlette) -> EdgeServer:
+    try:
+        return EdgeServer(application, host=address.host, port=address.port)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror}") from error
+
+
+def _api_identity(
+    settings: Settings, certificate: ServerCertificate
+) -> Callable[[], ServerIdentity]:
+    """What the API shows: the operator's own certificate, or ours."""
+    if settings.api_certificate_file and settings.api_key_file:
+        given = read_pair(settings.api_certificate_file, settings.api_key_file)
+        return lambda: given
+    return lambda: certificate.current
+
+
+async def _first_admin_token(access: AccessService, file: Path | None) -> str | None:
+    """Makes the admin token on the first start; into the file, or returned to be shown."""
+    token = await access.ensure_admin_token()
+    if token is None or file is None:
+        return token
+    try:
+        files.write_atomically(file, f"{token}\n".encode(), mode=0o600)
+    except KeyMaterialError as error:
+        raise StartError(
+            f"the admin token was made but could not be kept: {error}. "
+            "Make another with `skerry-controlplane token create --name admin`"
+        ) from error
+    log.info("admin_token_written", file=str(file))
+    return None
+
+
+async def _renew(certificate: ServerCertificate, clock: Clock) -> None:
+    """Keeps the server certificate fresh; the listeners show a new one at the next handshake."""
+    while True:
+        await clock.sleep(_RENEWAL_CHECK_SECONDS)
+        try:
+            if await asyncio.to_thread(certificate.renew):
+                log.info("server_certificate_renewed")
+        except KeyMaterialError as error:
+            # A full disk, say: two thirds of the life are gone, one third is left to try again.
+            log.error("server_certificate_not_renewed", error=str(error))

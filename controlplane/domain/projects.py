@@ -1,0 +1,54 @@
+"""Projects and environments."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controlplane.domain.names import ClusterName, EnvironmentName, ProjectName
+from controlplane.domain.workloads import Condition, State
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What belongs together, wherever it runs."""
+
+    uid: str
+    name: ProjectName
+    display_name: str
+    generation: int
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def etag(self) -> str:
+        return f"{self.uid[-8:]}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One namespace on one cluster."""
+
+    uid: str
+    name: EnvironmentName
+    display_name: str
+    project_uid: str
+    cluster_uid: str
+    cluster: ClusterName
+    namespace: str
+    state: State
+    conditions: tuple[Condition, ...]
+    generation: int
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def etag(self) -> str:
+        return f"{self.uid[-8:]}-{self.generation}"
+
+
+def namespace_for(name: EnvironmentName, uid: str) -> str:
+    """The Kubernetes namespace: `{project}-{environment}-{last 6 of uid}`, at most 63 characters.
+
+    The last characters of the uid and not the first ones: a ULID begins with the time, so that environments made in the same
+    hours share their first six.
+    """
+    return f"{name.project}-{name.environment}-{uid[-6:]}"

@@ -1,0 +1,87 @@
+"""Commands run in containers: requests, what comes out, how it ends (`agent.v1.OpenExec`, `ExecControl`, `ExecStatus`)."""
+
+from dataclasses import dataclass
+
+from controlplane.domain.names import AppName
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSize:
+    """A terminal's size in characters."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """What the agent is asked to run; `size` only with `tty`."""
+
+    namespace: str
+    app: str
+    service: str
+    pod: str
+    command: tuple[str, ...]
+    tty: bool
+    stdin: bool
+    size: WindowSize | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecStart:
+    """What a caller asks to run: `service` may be empty when the app has one, `pod` for the newest ready one."""
+
+    app: AppName
+    service: str = ""
+    pod: str = ""
+    command: tuple[str, ...] = ()
+    tty: bool = False
+    stdin: bool = False
+    size: WindowSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRunning:
+    """The command runs; said first."""
+
+    pod: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecOutput:
+    """Bytes the command printed."""
+
+    data: bytes
+    stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExecEnded:
+    """The command ended; said last. `exit_code` is 128 + n when signal n killed it."""
+
+    exit_code: int
+    message: str
+
+
+ExecEvent = ExecRunning | ExecOutput | ExecEnded
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalOpened:
+    """First event of a terminal opened without client streaming: its name, and where the command runs."""
+
+    terminal: str
+    pod: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalOutput:
+    """A piece of output and where it starts in the whole output, in bytes."""
+
+    offset: int
+    data: bytes
+
+
+TerminalEvent = TerminalOpened | TerminalOutput | ExecEnded

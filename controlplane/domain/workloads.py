@@ -1,0 +1,125 @@
+"""What runs and what is said about it: states, conditions, services, pods, diagnostics, plans."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a workload looks like now; values are the names of `platform.v1.State` without the prefix."""
+
+    PENDING = "PENDING"
+    PROGRESSING = "PROGRESSING"
+    READY = "READY"
+    SLEEPING = "SLEEPING"
+    DEGRADED = "DEGRADED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    DELETING = "DELETING"
+    UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def from_agent(cls, name: str) -> "State":
+        """The state an agent named; UNKNOWN for a name this version does not know (agents may be newer)."""
+        try:
+            return cls(name)
+        except ValueError:
+            return cls.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One aspect of a resource's state. `status` is None when it is not known."""
+
+    type: str
+    status: bool | None
+    reason: str
+    message: str
+    transition_time: datetime
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is; the values are those of `agent.v1.Diagnostic.severity`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One remark of the converter about one place (lines and columns from 1, line 0 = the whole file)."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    severity: Severity
+    code: str
+    path: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodStatus:
+    """One pod as last observed."""
+
+    pod: str
+    phase: str
+    ready: bool
+    restarts: int
+    reason: str
+    message: str
+    node: str
+    create_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One compose service as it runs; `kind` is `Deployment` or `Job`."""
+
+    service: str
+    state: State
+    reason: str
+    message: str
+    desired: int
+    ready: int
+    pods: tuple[PodStatus, ...]
+    image: str
+    kind: str
+
+
+class ChangeAction(StrEnum):
+    """What a deploy would do to an object; the values are those of `agent.v1.ObjectChange.action`."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    DELETE = "delete"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """What would happen to one object."""
+
+    api_version: str
+    kind: str
+    object_name: str
+    action: ChangeAction
+    diff: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What a deploy would do; secret values are blanked by the agent."""
+
+    rejected: bool
+    diagnostics: tuple[Diagnostic, ...]
+    changes: tuple[ObjectChange, ...]
+    manifests: str
+    public_service: str
+    public_service_reason: str

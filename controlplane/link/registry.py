@@ -1,0 +1,197 @@
+"""The agents connected to this process, by cluster: implements `Agents` of the services' ports.
+
+Sessions come and go by `session`; the services ask here. One session a cluster: the connection with the
+highest epoch, and the older one is told.
+"""
+
+import asyncio
+import random
+
+import structlog
+from google.protobuf.message import DecodeError
+from skerry.agent.v1 import link_pb2, stream_pb2
+from skerry.wire.errors import ConnectionRefused, MessageTooLarge, StreamReset
+from skerry.wire.session import LinkStream
+
+from controlplane.domain.commands import DeployApp
+from controlplane.domain.errors import (
+    AgentOffline,
+    DeadlineExceeded,
+    Internal,
+    RemoteError,
+    RequestTooLarge,
+    StatusCode,
+)
+from controlplane.domain.logs import LogsRequest
+from controlplane.domain.terminals import ExecRequest
+from controlplane.domain.workloads import PlanResult
+from controlplane.link import codec
+from controlplane.link.session import AgentSession
+from controlplane.link.streams import AgentExecSession, AgentLogStream, domain_error
+
+log = structlog.get_logger(__name__)
+
+_MAX_PLAN_BYTES = 64 * 1024 * 1024
+_EXEC_ANSWER_MS = 30_000
+_SUPERSEDED_RECONNECT = (30.0, 60.0)
+
+
+class AgentRegistry:
+    """Constructed by `app`; everything runs on one event loop."""
+
+    def __init__(self, *, plan_seconds: float = 60.0, rng: random.Random | None = None) -> None:
+        self._plan_seconds = plan_seconds
+        self._sessions: dict[str, AgentSession] = {}
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+
+    # For the services (Agents)
+
+    def is_connected(self, cluster_uid: str) -> bool:
+        """Whether a link of this cluster is up."""
+        return cluster_uid in self._sessions
+
+    def wake(self, cluster_uid: str) -> None:
+        """Commands are waiting in the outbox."""
+        if (session := self._sessions.get(cluster_uid)) and session.courier:
+            session.courier.fetch_commands()
+
+    def cancel(self, cluster_uid: str, seq: int) -> None:
+        """Ask the agent to stop working on a command."""
+        if (session := self._sessions.get(cluster_uid)) and session.courier:
+            session.courier.cancel_command(seq)
+
+    async def open_logs(self, cluster_uid: str, request: LogsRequest) -> AgentLogStream:
+        """Open a log stream."""
+        open_ = link_pb2.Open(lane=link_pb2.LANE_BULK, logs=codec.open_logs(request))
+        return AgentLogStream(self._open(cluster_uid, open_))
+
+    async def open_exec(self, cluster_uid: str, request: ExecRequest) -> AgentExecSession:
+        """Run a command; returns once the stream is open, before the command runs."""
+        open_ = link_pb2.Open(
+            lane=link_pb2.LANE_INTERACTIVE,
+            deadline_ms=_EXEC_ANSWER_MS,
+            exec=codec.open_exec(request),
+        )
+        return AgentExecSession(self._open(cluster_uid, open_))
+
+    async def plan(self, cluster_uid: str, deploy: DeployApp) -> PlanResult:
+        """What this deploy would do."""
+        open_ = link_pb2.Open(
+            lane=link_pb2.LANE_BULK, plan=stream_pb2.OpenPlan(deploy=codec.deploy_app(deploy))
+        )
+        stream = self._open(cluster_uid, open_)
+        ended = False
+        try:
+            async with asyncio.timeout(self._plan_seconds):
+                payload = await _read_all(stream)
+            ended = True
+            return codec.plan_result(stream_pb2.PlanResult.FromString(payload))
+        except StreamReset as error:
+            raise domain_error(error) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"the agent did not finish the plan within {self._plan_seconds:.0f} s; try again"
+            ) from error
+        except DecodeError as error:
+            raise Internal("the agent's plan cannot be read") from error
+        finally:
+            if ended:
+                stream.finish()
+            else:
+                stream.reset(StatusCode.CANCELLED, "CANCELLED", "the caller has gone")
+
+    async def disconnect(self, cluster_uid: str, reason: str) -> None:
+        """Cut the link because the agent's identity is no longer valid."""
+        if session := self._sessions.get(cluster_uid):
+            session.send_away(link_pb2.GO_AWAY_REASON_REVOKED, reason)
+
+    # For the process
+
+    async def drain(self, grace_seconds: float = 5.0) -> None:
+        """Send every agent away, to come back at a time of its own within some seconds, and wait for them.
+
+        Agents that connect meanwhile are sent away, too. Returns when all have gone, at most after
+        `grace_seconds`.
+        """
+        self._draining = True
+        log.info("agents_draining", agents=len(self._sessions))
+        for session in list(self._sessions.values()):
+            self._send_elsewhere(session)
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("agents_still_connected", agents=len(self._sessions))
+
+    # For the sessions (Directory)
+
+    def admit(self, session: AgentSession) -> bool:
+        """Make it the session of its cluster; False when it is not, or when this process is stopping."""
+        if self._draining:
+            self._send_elsewhere(session)
+            return False
+        current = self._sessions.get(session.cluster_uid)
+        if current is not None and current.epoch > session.epoch:
+            self._supersede(session)
+            return False
+        self._sessions[session.cluster_uid] = session
+        self._empty.clear()
+        if current is not None:
+            log.warning("agent_superseded", cluster_uid=session.cluster_uid, epoch=current.epoch)
+            self._supersede(current)
+        return True
+
+    def remove(self, session: AgentSession) -> None:
+        """It has ended."""
+        if self._sessions.get(session.cluster_uid) is session:
+            del self._sessions[session.cluster_uid]
+        if not self._sessions:
+            self._empty.set()
+
+    def _open(self, cluster_uid: str, open_: link_pb2.Open) -> LinkStream:
+        session = self._sessions.get(cluster_uid)
+        if session is None:
+            raise AgentOffline(
+                "the cluster's agent is not connected; start it, or look at its log",
+                retry_after=5.0,
+            )
+        try:
+            return session.wire.open(open_)
+        except ConnectionRefused as error:
+            if session.wire.connection.full:
+                raise RemoteError(
+                    StatusCode.RESOURCE_EXHAUSTED,
+                    "LINK_LIMIT_EXCEEDED",
+                    f"{error}; close log streams or terminals of this cluster, then try again",
+                ) from error
+            raise AgentOffline(
+                "the cluster's agent is reconnecting; try again", retry_after=2.0
+            ) from error
+        except MessageTooLarge as error:
+            raise RequestTooLarge(str(error)) from error
+
+    def _send_elsewhere(self, session: AgentSession) -> None:
+        low = self._rng.uniform(0.2, 1.0)
+        session.send_away(
+            link_pb2.GO_AWAY_REASON_DRAINING, "the control plane is stopping", (low, low + 4.0)
+        )
+
+    def _supersede(self, session: AgentSession) -> None:
+        session.send_away(
+            link_pb2.GO_AWAY_REASON_SUPERSEDED,
+            "another connection with this agent's identity is newer",
+            _SUPERSEDED_RECONNECT,
+        )
+
+
+async def _read_all(stream: LinkStream) -> bytes:
+    parts, size = [], 0
+    while (data := await stream.receive()) is not None:
+        size += len(data.payload)
+        if size > _MAX_PLAN_BYTES:
+            raise RequestTooLarge(f"the plan is larger than {_MAX_PLAN_BYTES} bytes")
+        parts.append(data.payload)
+    return b"".join(parts)

@@ -1,0 +1,1 @@
+"""Migrations, shipped in the package and run at start."""

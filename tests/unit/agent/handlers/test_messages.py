@@ -1,0 +1,111 @@
+"""agent.v1 messages and the dataclasses of the workloads say the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from skerry.agent.v1 import command_pb2, stream_pb2
+
+from agent.compose import Diagnostic, Severity
+from agent.handlers.messages import (
+    app_status_to,
+    deploy_from,
+    log_query_from,
+    outcome_to,
+    preview_to,
+)
+from agent.workloads.model import (
+    Action,
+    AppStatus,
+    DeployProgress,
+    ObjectChange,
+    Outcome,
+    Phase,
+    PodStatus,
+    Preview,
+    ServiceStatus,
+    State,
+)
+
+DIAGNOSTIC = Diagnostic("c.yml", 1, 2, 3, 4, Severity.WARNING, "CMP1", "services.a", "so", "do")
+
+
+def test_a_deploy_request() -> None:
+    request = deploy_from(
+        command_pb2.DeployApp(
+            environment=command_pb2.EnvironmentSpec(namespace="n", uid="u", project="p"),
+            app="demo",
+            revision=3,
+            compose_files=["a.yml", "b.yml"],
+            files=[command_pb2.File(path="a.yml", content=b"x")],
+            variables={"A": "1"},
+            progress_deadline_seconds=7,
+        )
+    )
+    assert (request.environment.namespace, request.app, request.revision) == ("n", "demo", 3)
+    assert request.compose_files == ("a.yml", "b.yml")
+    assert (request.files, request.variables) == ({"a.yml": b"x"}, {"A": "1"})
+    assert request.progress_deadline == 7.0
+
+
+def test_a_deploy_without_a_deadline_gets_one() -> None:
+    assert deploy_from(command_pb2.DeployApp()).progress_deadline == 600.0
+
+
+def test_an_outcome_carries_the_last_progress() -> None:
+    pod = PodStatus(
+        "web-1", "Running", ready=True, restarts=2, created=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    service = ServiceStatus("web", "Deployment", State.READY, pods=(pod,), image="i", ready=1)
+    progress = DeployProgress(Phase.FAILED, (service,), (DIAGNOSTIC,), 3, 4)
+    result = outcome_to(Outcome(10, "CrashLoop", "exits", progress))
+    assert (result.code, result.reason, result.message) == (10, "CrashLoop", "exits")
+    assert (result.deploy.phase, result.deploy.objects_applied) == ("FAILED", 3)
+    (sent,) = result.deploy.services
+    assert (sent.service, sent.state, sent.kind, sent.ready) == ("web", "READY", "Deployment", 1)
+    assert sent.pods[0].create_time.ToDatetime(tzinfo=UTC) == pod.created
+    (said,) = result.deploy.diagnostics
+    assert (said.severity, said.code, said.end_column, said.hint) == ("warning", "CMP1", 4, "do")
+
+
+def test_an_outcome_without_progress_has_none() -> None:
+    assert not outcome_to(Outcome(0, "", "ok")).HasField("deploy")
+
+
+def test_a_preview() -> None:
+    change = ObjectChange("apps/v1", "Deployment", "web", Action.UPDATE, "diff", "")
+    message = preview_to(Preview(False, (DIAGNOSTIC,), (change,), "---\n", "web", "has ports"))
+    assert (message.changes[0].action, message.changes[0].object_name) == ("update", "web")
+    assert (message.public_service, message.manifests) == ("web", "---\n")
+
+
+def test_a_log_query() -> None:
+    opened = stream_pb2.OpenLogs(
+        namespace="n",
+        app="demo",
+        services=["web"],
+        follow=True,
+        tail_lines=0,
+        cursors=[
+            stream_pb2.LogCursor(
+                pod="p", pod_uid="u", container="c", time="t", lines_at_time=2, restarts=1
+            )
+        ],
+    )
+    opened.since_time.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
+    query = log_query_from(opened)
+    assert query.tail_lines == 0
+    assert query.since == datetime(2026, 1, 1, tzinfo=UTC)
+    cursor = query.cursors["p", "c"]
+    assert (cursor.pod_uid, cursor.restarts) == ("u", 1)
+    assert (cursor.line.time, cursor.line.lines_at_time) == (b"t", 2)
+
+
+def test_what_is_not_asked_for_is_not_limited() -> None:
+    query = log_query_from(stream_pb2.OpenLogs(namespace="n", app="demo"))
+    assert (query.tail_lines, query.since, query.services) == (None, None, frozenset())
+
+
+def test_the_same_status_is_the_same_message() -> None:
+    status = AppStatus("n", "demo", "u", 1, State.READY)
+    assert app_status_to(status) == app_status_to(status)
