@@ -22,6 +22,7 @@ import yaml
 from agent.bundle import MAX_FILE_BYTES, FolderBundle, UnreadableError, read_bounded
 from agent.compose import Context, Diagnostic, Manifest, Plan, SourceFile, plan
 from agent.compose.reference import explain
+from agent.compose.schema import json_schema
 
 EXIT_REJECTED = 1
 EXIT_USAGE = 2
@@ -88,10 +89,19 @@ def convert_command(
             "--explain", metavar="KEY", help="Say what becomes of a key or code, and end."
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON Schema of compose files for editors, and end."
+        ),
+    ] = False,
 ) -> None:
     """Convert compose files to Kubernetes manifests: manifests to stdout, findings to stderr."""
     if explain_key is not None:
         _explain(explain_key)
+        return
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=2))
         return
     try:
         given = read_input(_expanded(files or ["."]), env_file)

@@ -17,9 +17,12 @@ from agent.compose.yaml_nodes import shorten
 _LONGEST_KEY = 40
 
 
-def check(document: MappingNode, table: Branch, report: Report, budget: Budget) -> None:
-    """Report every key of the document that is not simply converted."""
-    _Check(report, budget).mapping(table, document, "")
+def check(
+    document: MappingNode, table: Branch, report: Report, budget: Budget, path: str = ""
+) -> None:
+    """Report every key of the document, or of the part of one at `path`, that is not simply
+    converted."""
+    _Check(report, budget).mapping(table, document, path)
 
 
 class _Check:

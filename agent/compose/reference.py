@@ -38,7 +38,7 @@ def key_table() -> str:
         ]
         for key in rows:
             name = key.path.replace("|", "\\|")
-            parts.append(f"| `{name}` | {key.shape} | {_treatment(key)} | {_words(key)} |")
+            parts.append(f"| `{name}` | {key.shape} | {treatment_text(key)} | {words(key)} |")
         parts.append("")
     return "\n".join(parts)
 
@@ -49,6 +49,21 @@ def code_table() -> str:
     return "\n".join(["| code | about |", "|---|---|", *rows, ""])
 
 
+def treatment_text(key: Key) -> str:
+    """The treatment and its code, as `refused CMP311`."""
+    if key.treatment is Treatment.AS_PARENT:
+        return "as the key above"
+    return f"{key.treatment} {key.code}".rstrip()
+
+
+def words(key: Key) -> str:
+    """What the table says to a person, in sentences."""
+    sentences = [f"{key.text.rstrip('.')}." if key.text else "", key.hint]
+    if key.harmless:
+        sentences.append(f"Fine: {', '.join(key.harmless)}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
 def _explain_code(code: str) -> str:
     lines = [f"{code}: {CODES[code]}"]
     lines += [f"  {_line(key)}" for key in keys.table() if key.code == code]
@@ -56,20 +71,7 @@ def _explain_code(code: str) -> str:
 
 
 def _line(key: Key) -> str:
-    return f"{key.path} ({key.shape}): {_treatment(key)}. {_words(key)}".rstrip()
-
-
-def _treatment(key: Key) -> str:
-    if key.treatment is Treatment.AS_PARENT:
-        return "as the key above"
-    return f"{key.treatment} {key.code}".rstrip()
-
-
-def _words(key: Key) -> str:
-    sentences = [f"{key.text.rstrip('.')}." if key.text else "", key.hint]
-    if key.harmless:
-        sentences.append(f"Fine: {', '.join(key.harmless)}.")
-    return " ".join(sentence for sentence in sentences if sentence)
+    return f"{key.path} ({key.shape}): {treatment_text(key)}. {words(key)}".rstrip()
 
 
 def _sections() -> Iterable[tuple[str, list[Key]]]:

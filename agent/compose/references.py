@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from agent.compose import keys
+from agent.compose.check import check
 from agent.compose.diagnostics import Report
 from agent.compose.fields import Fields
 from agent.compose.keys import Branch
@@ -117,6 +118,9 @@ class References:
         extends = Fields(service, path, self._report).child("extends")
         if extends is None:
             return own
+        branch = keys.tree().children["services"].children["*"]
+        # The check of the merged document no longer sees this key.
+        check(extends.node, branch.children["extends"], self._report, self._budget, extends.path)
         origin = extends.origin("service")
         wanted = extends.text("service")
         visited = f"{scope.file}#{name}"
@@ -151,7 +155,6 @@ class References:
             return own
         if "extends" in base.entries:
             base = self._service(source, wanted, base, below)
-        branch = keys.tree().children["services"].children["*"]
         step = f"extends at {origin}"
         return merge(self._relocate(base, scope, folder, step, branch, "services.*"), own, branch)
 

@@ -37,6 +37,7 @@ from agent.compose.yaml_nodes import shorten
 
 _CONDITIONS = tuple(condition.value for condition in Condition)
 _DEFAULT_INTERVAL = 30 * SECOND
+_MODES = ("replicated", "global", "replicated-job", "global-job")
 _DEFAULT_RETRIES = 3
 _MOST_RETRIES = 10_000
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -45,7 +46,7 @@ _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0
 def read_service(name: str, fields: Fields, context: Context) -> Service:
     """One service."""
     deploy = fields.child("deploy")
-    mode = deploy.text("mode", "replicated") if deploy else "replicated"
+    mode = deploy.choice("mode", _MODES, "replicated") if deploy else "replicated"
     return Service(
         name=name,
         fields=fields,

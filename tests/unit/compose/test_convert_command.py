@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from agent.__main__ import app
 from agent.bundle import FolderBundle, UnreadableError
+from agent.compose.schema import json_schema
 from agent.convert import app_name
 
 GOOD = (
@@ -192,3 +193,9 @@ def test_findings_for_a_pull_request(folder: Path) -> None:
     (folder / "bad.yml").write_text("services: {web: {image: a, foo: true}}")
     result = run("-f", "bad.yml", "--diagnostics", "github")
     assert result.stderr.startswith("::error file=bad.yml,line=1,col=28,title=CMP002::")
+
+
+def test_the_schema_for_editors() -> None:
+    result = run("--schema")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == json_schema()

@@ -121,6 +121,45 @@ def test_unknown_keys_are_found_at_every_level(text: str) -> None:
     assert codes(convert(text), Severity.ERROR) == ["CMP002"]
 
 
+def _misspelt(name: str) -> str:
+    return f"{name[:-2]}{name[-1]}{name[-2]}"
+
+
+def _fixed_keys() -> list[Key]:
+    """Keys with a name that can be misspelt, wherever the table looks at names."""
+    tree = keys.tree()
+
+    def is_looked_at(path: str) -> bool:
+        branch: Branch | None = tree
+        for part in path.split(".")[:-1]:
+            branch = branch.children.get(part) if branch else None
+            if branch is None or branch.key.shape in (Shape.ANY, Shape.PAIRS):
+                return False
+        return branch is not None and "*" not in branch.children
+
+    return [
+        key
+        for key in keys.table()
+        if (name := key.path.rpartition(".")[2]) not in ("*", "[]")
+        and len(name) > 3
+        and name[-1] != name[-2]
+        and not name.startswith("x-")
+        and is_looked_at(key.path)
+    ]
+
+
+@pytest.mark.parametrize("key", _fixed_keys(), ids=lambda key: key.path)
+def test_a_misspelt_key_gets_a_suggestion_at_its_place(key: Key) -> None:
+    above, _, name = key.path.rpartition(".")
+    document: object = {_misspelt(name): "x"}
+    for part in reversed(above.split(".") if above else []):
+        document = [document] if part == "[]" else {"name" if part == "*" else part: document}
+    found = [d for d in convert(json.dumps(document)).diagnostics if d.code == "CMP002"]
+    assert [d.path.rpartition(".")[2] for d in found] == [_misspelt(name)]
+    assert "Did you mean" in found[0].hint
+    assert found[0].line == 1
+
+
 def test_extensions_of_others_are_left_alone() -> None:
     result = convert("x-a: {b: 1}\nservices: {web: {image: a, x-b: [1], deploy: {x-c: 1}}}")
     assert codes(result) == []
