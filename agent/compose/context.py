@@ -41,7 +41,7 @@ class Limits:
     config_bytes: int = 1 << 20
     """Most content of one Secret or ConfigMap (the Kubernetes limit)."""
     diagnostics: int = 500
-    """Diagnostics kept; the rest is counted in one last line."""
+    """Errors kept, and as many other diagnostics; the rest is counted in one last line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ result from the plan.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -55,14 +55,12 @@ class Diagnostic:
 
 
 class Report:
-    """Collects diagnostics. At most `limit` are kept, and how many were left out is said in a
-    last one."""
+    """Collects diagnostics. At most `limit` errors and `limit` others are kept, so that many
+    warnings never hide why a file is refused; how many were left out is said in a last one."""
 
     def __init__(self, limit: int = 500) -> None:
-        self._limit = limit
-        self._found: dict[Diagnostic, None] = {}
-        self._left_out = 0
-        self._rejected = False
+        self._errors = _Kept(limit)
+        self._others = _Kept(limit)
 
     def error(self, code: str, origin: Origin, path: str, message: str, hint: str = "") -> None:
         self.add(Severity.ERROR, code, origin, path, message, hint)
@@ -78,9 +76,9 @@ class Report:
     ) -> None:
         """Keep one finding; the same finding at the same place (an anchor used twice) is kept
         once."""
-        self._rejected = self._rejected or severity is Severity.ERROR
-        if len(self._found) >= self._limit:
-            self._left_out += 1
+        kept = self._errors if severity is Severity.ERROR else self._others
+        if kept.is_full:
+            kept.left_out += 1
             return
         if origin.variables:
             names = ", ".join(f"${{{name}}}" for name in origin.variables)
@@ -98,12 +96,12 @@ class Report:
             hint=hint,
             via=", ".join(origin.via),
         )
-        self._found.setdefault(diagnostic)
+        kept.found.setdefault(diagnostic)
 
     @property
     def rejected(self) -> bool:
-        """Whether any error was reported, kept or not."""
-        return self._rejected
+        """Whether any error was reported."""
+        return bool(self._errors.found) or self._errors.left_out > 0
 
     def result(self, files: Iterable[str]) -> tuple[Diagnostic, ...]:
         """The findings in the order of `files`, then by place; findings without a place come
@@ -115,18 +113,32 @@ class Report:
             position = (found.line == 0, file, found.file, found.line, found.column)
             return (*position, found.code, found.path, found.message)
 
-        kept = sorted(self._found, key=place)
-        if self._left_out:
+        kept = sorted([*self._errors.found, *self._others.found], key=place)
+        left_out = self._errors.left_out + self._others.left_out
+        if left_out:
             kept.append(
                 Diagnostic(
                     *(NOWHERE.file, 0, 0, 0, 0),
-                    severity=Severity.ERROR if self._rejected else Severity.WARNING,
+                    severity=Severity.ERROR if self._errors.left_out else Severity.WARNING,
                     code="CMP099",
                     path="",
-                    message=f"{self._left_out} more findings are not shown",
+                    message=f"{left_out} more findings are not shown",
                 )
             )
         return tuple(kept)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Findings up to a limit, each once, and how many came after that."""
+
+    limit: int
+    found: dict[Diagnostic, None] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.found) >= self.limit
 
 
 def _sentence(text: str) -> str:

@@ -45,6 +45,7 @@ def _below(path: str, shape: Shape) -> Key:
 
 
 _REMOVE = "Remove the line."
+_COOLIFY = "this is a key of the Coolify dialect, not of compose"
 _S = Shape
 
 _TOP: tuple[Key, ...] = (
@@ -128,6 +129,15 @@ _SERVICE: tuple[Key, ...] = (
     _changed("volumes.[].tmpfs.mode", _S.TEXT, "CMP415", "the mode of a memory volume is 0777"),
     _to("volumes.[].image", _S.MAPPING, "image volumes are refused with the type"),
     _below("volumes.[].image.subpath", _S.TEXT),
+    *(
+        _refused(f"volumes.[].{name}", _S.ANY, "CMP163", _COOLIFY, hint)
+        for name, hint in (
+            ("content", "Write the text with configs: and content:."),
+            ("is_directory", _REMOVE),
+            ("isDirectory", _REMOVE),
+            ("mode", "Write a file with configs:, which has a mode."),
+        )
+    ),
     _to("volumes_from", _S.TEXTS, "the other service's mounts; container: is refused"),
     _to("healthcheck", _S.MAPPING, "startup and readiness probes; never a restart"),
     _to("healthcheck.test", _S.COMMAND, "the probes' command"),
@@ -327,7 +337,7 @@ _SERVICE: tuple[Key, ...] = (
         "exclude_from_hc",
         _S.ANY,
         "CMP163",
-        "this is a key of the Coolify dialect, not of compose",
+        _COOLIFY,
         _REMOVE,
     ),
 )

@@ -31,12 +31,12 @@ class MountParts:
 
 def split_mount(volume: str) -> MountParts:
     """Take a short volume apart; a lone path is an anonymous volume."""
-    drive = volume[:2] if _starts_with_drive(volume) else ""
-    pieces = volume[len(drive) :].split(":")
-    if len(pieces) == 1:
-        return MountParts("", drive + pieces[0])
-    parts = MountParts(drive + pieces[0], pieces[1])
-    for option in ",".join(pieces[2:]).split(",") if len(pieces) > 2 else ():
+    source, rest = _cut(volume)
+    if rest is None:
+        return MountParts("", source)
+    target, options = _cut(rest)
+    parts = MountParts(source, target)
+    for option in options.replace(":", ",").split(",") if options is not None else ():
         if option in ("ro", "readonly"):
             parts.read_only = True
         elif option == "nocopy":
@@ -51,6 +51,13 @@ def split_mount(volume: str) -> MountParts:
 def is_path(source: str) -> bool:
     """Whether a source is a path (a bind) rather than a volume's name."""
     return source.startswith((".", "/", "~", "\\")) or _WINDOWS.match(source) is not None
+
+
+def _cut(text: str) -> tuple[str, str | None]:
+    """The text up to its next colon, which may be a Windows path, and what follows."""
+    drive = text[:2] if _starts_with_drive(text) else ""
+    piece, colon, rest = text[len(drive) :].partition(":")
+    return drive + piece, rest if colon else None
 
 
 def _starts_with_drive(volume: str) -> bool:

@@ -187,7 +187,6 @@ def _read_mounts(fields: Fields) -> list[Mount]:
                 "CMP340", item.origin("target"), item.path,
                 f'"{shorten(target)}" is not an absolute path in the container',
             )  # fmt: skip
-            continue
         kind = item.choice(
             "type", ("volume", "bind", "tmpfs", "image", "npipe", "cluster"), "volume"
         )

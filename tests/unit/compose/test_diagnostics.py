@@ -77,10 +77,22 @@ def test_what_is_left_out_is_counted_with_its_severity() -> None:
     report = Report(limit=2)
     for line in range(5):
         report.warning("CMP121", Origin("a", line + 1, 1), "p", "m")
-    report.error("CMP005", Origin("a", 9, 1), "p", "m")
+    last = report.result(["a"])[-1]
+    assert (last.code, last.severity) == ("CMP099", Severity.WARNING)
+    assert "3 more" in last.message
+    for line in range(5):
+        report.error("CMP005", Origin("a", line + 1, 1), "p", "m")
     last = report.result(["a"])[-1]
     assert (last.code, last.severity) == ("CMP099", Severity.ERROR)
-    assert "4 more" in last.message
+    assert "6 more" in last.message
+
+
+def test_warnings_do_not_crowd_out_errors() -> None:
+    report = Report(limit=2)
+    for line in range(5):
+        report.warning("CMP121", Origin("a", line + 1, 1), "p", "m")
+    report.error("CMP005", Origin("a", 9, 1), "p", "m")
+    assert "CMP005" in [d.code for d in report.result(["a"])]
 
 
 def test_sentences_end_once() -> None:

@@ -78,6 +78,7 @@ def test_ranges_that_do_not_match(target: str, published: str) -> None:
         ("~/x:/y", "~/x", "/y", True),
         ("/a:/b:ro", "/a", "/b", True),
         (r"C:\x:/y", r"C:\x", "/y", True),
+        (r"C:\x:D:\y:ro", r"C:\x", r"D:\y", True),
         ("..:/y", "..", "/y", True),
     ],
 )

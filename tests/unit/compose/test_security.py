@@ -52,6 +52,11 @@ from tests.unit.compose.helpers import accepted, codes, container, convert, erro
         ("volumes: ['../x:/x']", "CMP330"),
         ("volumes: ['./a/../../x:/x']", "CMP330"),
         ("volumes: ['C:\\x:/x']", "CMP330"),
+        ("volumes: [{type: bind, source: ./x, target: /x, content: text}]", "CMP163"),
+        ("volumes: [{type: bind, source: ./x, target: /x, is_directory: true}]", "CMP163"),
+        ("volumes: [{type: bind, source: ./x, target: /x, isDirectory: true}]", "CMP163"),
+        ("volumes: [{type: bind, source: ./x, target: /x, mode: '0755'}]", "CMP163"),
+        ("exclude_from_hc: true", "CMP163"),
         ("volumes: [{type: bind, source: /etc, target: /x}]", "CMP330"),
         ("volumes: [{type: bind, source: '${D:-/etc}', target: /x}]", "CMP330"),
         ("volumes: [{type: bind, target: /x}]", "CMP330"),
@@ -192,3 +197,7 @@ def test_the_final_check_accepts_a_plan() -> None:
     verify(service("ports: ['80']").manifests, "ns", report)
     assert codes(service("")) == []
     assert not report.rejected
+
+
+def test_a_windows_mount_is_refused_for_both_its_paths() -> None:
+    assert errors(service(r"volumes: ['C:\x:D:\y:rw']")) == ["CMP330", "CMP340"]
