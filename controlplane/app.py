@@ -19,9 +19,11 @@ from controlplane.api.apps import AppServicer
 from controlplane.api.clusters import ClusterServicer
 from controlplane.api.deployments import DeploymentServicer
 from controlplane.api.environments import EnvironmentServicer
+from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.logs import LogServicer
 from controlplane.api.operations import OperationServicer
+from controlplane.api.organizations import OrganizationServicer
 from controlplane.api.projects import ProjectServicer
 from controlplane.api.server import (
     API_OPTIONS,
@@ -52,6 +54,7 @@ from controlplane.services.access import AccessService
 from controlplane.services.addons import AddOnService
 from controlplane.services.agent_sessions import AgentSessionService
 from controlplane.services.apps import AppService
+from controlplane.services.authorization import Authorizer
 from controlplane.services.certificates import AgentCertificates
 from controlplane.services.changes import ChangeHub
 from controlplane.services.clusters import ClusterService
@@ -61,6 +64,7 @@ from controlplane.services.environments import EnvironmentService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
 from controlplane.services.operations import OperationService
+from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
 from controlplane.services.terminals import TerminalService
@@ -127,6 +131,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         housekeeping = Housekeeping(store=store, clock=clock)
         certificates = AgentCertificates(authority, ttl=settings.agent_certificate_ttl)
         access = AccessService(store=store, clock=clock, ids=ids)
+        organizations = OrganizationService(store=store, ids=ids)
         projects = ProjectService(store=store, clock=clock, ids=ids)
         clusters = ClusterService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
@@ -155,8 +160,15 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         metrics = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=metrics)
+        authorization = Authorization(
+            Authorizer(store=store, terminal_app=terminals.app_of),
+            again=access.again,
+            hub=hub,
+            clock=clock,
+        )
         interceptors = Interceptors(
             authenticator=Authenticator(access),
+            authorization=authorization,
             registry=metrics,
             clock=clock,
             size_limit=SizeLimit(settings.max_request_bytes),
@@ -191,6 +203,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 environments=EnvironmentServicer(environments),
                 logs=LogServicer(logs),
                 operations=OperationServicer(operations),
+                organizations=OrganizationServicer(organizations),
                 projects=ProjectServicer(projects),
                 server=ServerServicer(version=VERSION, agent_address=agent_address, clock=clock),
                 terminals=TerminalServicer(terminals),
@@ -220,6 +233,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         # Everything runs from here on; what dies takes the rest with it.
         background = await stack.enter_async_context(Background())
         background.start(presence.run(), name="presence")
+        background.start(authorization.watch(), name="open-streams")
         background.start(housekeeping.run(), name="housekeeping")
         background.start(_renew(certificate, clock), name="certificate-renewal")
         stack.push_async_callback(terminals.close)

@@ -63,6 +63,7 @@ class AppServicer(app_pb2_grpc.AppServiceServicer):
         page = await self._apps.list_apps(
             EnvironmentName.parse(request.parent, "parent", wildcard=True),
             common.page_request(request),
+            visible=caller.visible(),
         )
         return app_pb2.ListAppsResponse(
             apps=[convert.app(item) for item in page.items], next_page_token=page.next_token
@@ -84,7 +85,9 @@ class AppServicer(app_pb2_grpc.AppServiceServicer):
     ) -> AsyncIterator[app_pb2.WatchAppsResponse]:
         return streams.converted(
             self._apps.watch_apps(
-                EnvironmentName.parse(request.parent, "parent", wildcard=True), request.resume_token
+                EnvironmentName.parse(request.parent, "parent", wildcard=True),
+                request.resume_token,
+                visible=caller.visible,
             ),
             convert.app_event,
         )

@@ -4,6 +4,7 @@ from typing import Any
 
 from controlplane.api.convert import common
 from controlplane.api.interceptors import call as calls
+from controlplane.domain.access import Visible
 from controlplane.domain.errors import CredentialsMissing
 from controlplane.domain.requests import IdempotencyKey
 from controlplane.domain.tokens import Principal
@@ -15,6 +16,11 @@ def principal() -> Principal:
     if known is None:
         raise CredentialsMissing("this call needs a token")
     return known
+
+
+def visible() -> Visible:
+    """What lists show to the caller: asked again by streams, whose caller may lose or gain something meanwhile."""
+    return principal().grants.visible(calls.current().permission)
 
 
 def idempotency_key(request: Any) -> IdempotencyKey | None:

@@ -47,7 +47,9 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
     async def ListClusters(
         self, request: cluster_pb2.ListClustersRequest, _context: Context
     ) -> cluster_pb2.ListClustersResponse:
-        page = await self._clusters.list_clusters(common.page_request(request))
+        page = await self._clusters.list_clusters(
+            common.page_request(request), visible=caller.visible()
+        )
         return cluster_pb2.ListClustersResponse(
             clusters=[convert.cluster(item) for item in page.items],
             next_page_token=page.next_token,
@@ -67,7 +69,8 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         self, request: cluster_pb2.WatchClustersRequest, _context: Context
     ) -> AsyncIterator[cluster_pb2.WatchClustersResponse]:
         return streams.converted(
-            self._clusters.watch_clusters(request.resume_token), convert.cluster_event
+            self._clusters.watch_clusters(request.resume_token, visible=caller.visible),
+            convert.cluster_event,
         )
 
     async def CreateJoinToken(

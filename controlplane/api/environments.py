@@ -25,6 +25,8 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
             request.environment_id,
             cluster=ClusterName.parse(request.cluster, "cluster") if request.cluster else None,
             display_name=request.display_name,
+            protected=request.protected,
+            visible=caller.principal().grants.visible(),
             key=caller.idempotency_key(request),
         )
         return environment_pb2.CreateEnvironmentResponse(
@@ -44,10 +46,27 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
         page = await self._environments.list_environments(
             ProjectName.parse(request.parent, "parent", wildcard=True),
             common.page_request(request),
+            visible=caller.visible(),
         )
         return environment_pb2.ListEnvironmentsResponse(
             environments=[convert.environment(item) for item in page.items],
             next_page_token=page.next_token,
+        )
+
+    async def UpdateEnvironment(
+        self, request: environment_pb2.UpdateEnvironmentRequest, _context: Context
+    ) -> environment_pb2.UpdateEnvironmentResponse:
+        mask = common.field_mask(request.update_mask, "display_name", "protected")
+        wanted = request.environment
+        environment = await self._environments.update_environment(
+            EnvironmentName.parse(wanted.name, "environment.name"),
+            display_name=wanted.display_name if "display_name" in mask else None,
+            protected=wanted.protected if "protected" in mask else None,
+            etag=wanted.etag,
+            key=caller.idempotency_key(request),
+        )
+        return environment_pb2.UpdateEnvironmentResponse(
+            environment=convert.environment(environment)
         )
 
     async def DeleteEnvironment(

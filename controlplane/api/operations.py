@@ -28,7 +28,10 @@ class OperationServicer(operation_pb2_grpc.OperationServiceServicer):
         self, request: operation_pb2.ListOperationsRequest, _context: Context
     ) -> operation_pb2.ListOperationsResponse:
         page = await self._operations.list_operations(
-            common.page_request(request), target=request.target, active_only=request.active_only
+            common.page_request(request),
+            target=request.target,
+            active_only=request.active_only,
+            visible=caller.visible(),
         )
         return operation_pb2.ListOperationsResponse(
             operations=[convert.operation(item) for item in page.items],

@@ -37,7 +37,9 @@ class ProjectServicer(project_pb2_grpc.ProjectServiceServicer):
         self, request: project_pb2.ListProjectsRequest, _context: Context
     ) -> project_pb2.ListProjectsResponse:
         page = await self._projects.list_projects(
-            OrganizationName.parse(request.parent, "parent"), common.page_request(request)
+            OrganizationName.parse(request.parent, "parent"),
+            common.page_request(request),
+            visible=caller.visible(),
         )
         return project_pb2.ListProjectsResponse(
             projects=[convert.project(item) for item in page.items],

@@ -17,6 +17,8 @@ from skerry.platform.v1 import (
     log_pb2_grpc,
     operation_pb2,
     operation_pb2_grpc,
+    organization_pb2,
+    organization_pb2_grpc,
     project_pb2,
     project_pb2_grpc,
     server_pb2,
@@ -36,6 +38,7 @@ def platform(
     environments: environment_pb2_grpc.EnvironmentServiceServicer,
     logs: log_pb2_grpc.LogServiceServicer,
     operations: operation_pb2_grpc.OperationServiceServicer,
+    organizations: organization_pb2_grpc.OrganizationServiceServicer,
     projects: project_pb2_grpc.ProjectServiceServicer,
     server: server_pb2_grpc.ServerServiceServicer,
     terminals: terminal_pb2_grpc.TerminalServiceServicer,
@@ -71,6 +74,11 @@ def platform(
             _service(operation_pb2, "OperationService"),
             operations,
             operation_pb2_grpc.add_OperationServiceServicer_to_server,
+        ),
+        Registration(
+            _service(organization_pb2, "OrganizationService"),
+            organizations,
+            organization_pb2_grpc.add_OrganizationServiceServicer_to_server,
         ),
         Registration(
             _service(project_pb2, "ProjectService"),

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from controlplane.api.interceptors import access_log
 from controlplane.api.interceptors.access_log import AccessLog
 from controlplane.api.interceptors.authentication import Admission
+from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.drain import Drain
 from controlplane.api.interceptors.errors import translate_errors
 from controlplane.api.interceptors.limits import SizeLimit
@@ -56,6 +57,7 @@ class Interceptors:
         self,
         *,
         authenticator: Authenticator,
+        authorization: Authorization,
         registry: CollectorRegistry,
         clock: Clock,
         size_limit: SizeLimit,
@@ -63,6 +65,7 @@ class Interceptors:
         self.drain = Drain()
         self.size_limit = size_limit
         self._authenticator = authenticator
+        self._authorization = authorization
         # The order is the one of the package's docstring; authentication comes before the stages, limits behind them.
         self._stages = (AccessLog(clock), CallMetrics(registry, clock), translate_errors)
 
@@ -73,6 +76,8 @@ class Interceptors:
             admit=Admission(rules_for(services), self._authenticator, self.drain),
             stages=self._stages,
             check_request=self.size_limit,
+            authorize=self._authorization.check,
+            watching=self._authorization.watching,
             drain=self.drain,
         )
 

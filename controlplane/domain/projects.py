@@ -39,6 +39,8 @@ class Environment:
     generation: int
     create_time: datetime
     update_time: datetime
+    # Deploys and commands in it need permissions of their own.
+    protected: bool = False
 
     @property
     def etag(self) -> str:

@@ -1,8 +1,9 @@
 """Apps: plan, deploy, roll back, read, list, delete, watch. Called by `api/apps`."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.apps import App, Bundle, DeployStarted
 from controlplane.domain.bundles import check_bundle
 from controlplane.domain.clock import Clock
@@ -141,10 +142,12 @@ class AppService:
         async with self._store.reading() as tx:
             return self._view(await existing_app(tx, name))
 
-    async def list_apps(self, parent: EnvironmentName, page: PageRequest) -> Page[App]:
+    async def list_apps(
+        self, parent: EnvironmentName, page: PageRequest, *, visible: Visible = EVERYTHING
+    ) -> Page[App]:
         """By name; project and environment may be `-`. Raises PageTokenInvalid."""
         async with self._store.reading() as tx:
-            found = await tx.apps.page(parent, page)
+            found = await tx.apps.page(parent, page, visible)
         return Page(tuple(self._view(item) for item in found.items), found.next_token)
 
     async def delete_app(
@@ -199,15 +202,19 @@ class AppService:
             return await once(tx, key, Operation, delete)
 
     def watch_apps(
-        self, parent: EnvironmentName, resume_token: str = ""
+        self,
+        parent: EnvironmentName,
+        resume_token: str = "",
+        *,
+        visible: Callable[[], Visible] = lambda: EVERYTHING,
     ) -> AsyncIterator[WatchEvent[App]]:
         """SNAPSHOT for each, SYNCED, then UPDATED and DELETED, HEARTBEAT at least every 20 s. Raises ResumeTokenExpired."""
         source: Source[App] = Source(
             kind=APPS,
             bound_to=f"apps:{parent}",
-            page=lambda tx, request: tx.apps.page(parent, request),
+            page=lambda tx, request: tx.apps.page(parent, request, visible()),
             get_many=lambda tx, uids: tx.apps.get_many(uids),
-            in_scope=lambda name: _below(parent, AppName.parse(name)),
+            in_scope=lambda name: _below(parent, AppName.parse(name)) and visible().contains(name),
             view=self._view,
         )
         return watch(

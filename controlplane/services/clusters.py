@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import Cluster, ConnectionState, IssuedJoinToken, JoinToken
 from controlplane.domain.errors import AlreadyExists, InvalidField, NotFound, ResourceInUse
@@ -83,10 +84,12 @@ class ClusterService:
         async with self._store.reading() as tx:
             return self._presence.view(await existing_cluster(tx, name))
 
-    async def list_clusters(self, page: PageRequest) -> Page[Cluster]:
+    async def list_clusters(
+        self, page: PageRequest, *, visible: Visible = EVERYTHING
+    ) -> Page[Cluster]:
         """By name. Raises PageTokenInvalid."""
         async with self._store.reading() as tx:
-            found = await tx.clusters.page(page)
+            found = await tx.clusters.page(page, visible)
         return Page(tuple(self._presence.view(item) for item in found.items), found.next_token)
 
     async def delete_cluster(
@@ -101,6 +104,7 @@ class ClusterService:
             if count := await tx.environments.count_on_cluster(cluster.uid):
                 raise ResourceInUse(f"{name} still holds {count} environments: delete those first")
             await tx.clusters.delete(cluster)
+            await tx.bindings.forget_scope(str(name))
             gone.append(cluster.uid)
             tx.after_commit(lambda: self._presence.forget(cluster.uid))
             return True
@@ -146,14 +150,16 @@ class ClusterService:
                 await tx.idempotency.remember(key, token.uid, tx.now)
         return IssuedJoinToken(secret, cluster.name, token.expire_time)
 
-    def watch_clusters(self, resume_token: str = "") -> AsyncIterator[WatchEvent[Cluster]]:
+    def watch_clusters(
+        self, resume_token: str = "", *, visible: Callable[[], Visible] = lambda: EVERYTHING
+    ) -> AsyncIterator[WatchEvent[Cluster]]:
         """SNAPSHOT for each, SYNCED, then UPDATED and DELETED, HEARTBEAT at least every 20 s. Raises ResumeTokenExpired."""
         source: Source[Cluster] = Source(
             kind=CLUSTERS,
             bound_to="clusters",
-            page=lambda tx, request: tx.clusters.page(request),
+            page=lambda tx, request: tx.clusters.page(request, visible()),
             get_many=lambda tx, uids: tx.clusters.get_many(uids),
-            in_scope=lambda _: True,
+            in_scope=lambda name: visible().contains(name),
             view=self._presence.view,
         )
         return watch(

@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import Cluster
 from controlplane.domain.commands import DeleteEnvironment, EnsureEnvironment, EnvironmentSpec
@@ -23,6 +24,7 @@ from controlplane.services.ports import Agents
 from controlplane.services.presence import Presence
 from controlplane.services.projects import existing_project
 from controlplane.services.views import environment_view, operation_view
+from controlplane.store.changes import ACCESS
 from controlplane.store.database import Store
 from controlplane.store.transaction import Transaction
 
@@ -54,9 +56,11 @@ class EnvironmentService:
         *,
         cluster: ClusterName | None = None,
         display_name: str = "",
+        protected: bool = False,
+        visible: Visible = EVERYTHING,
         key: IdempotencyKey | None = None,
     ) -> EnvironmentCreated:
-        """Make an environment; the namespace is made when the agent is there.
+        """Make an environment on a cluster that is visible; the namespace is made when the agent is there.
 
         `cluster` None means the only one. Raises InvalidField, NotFound (project, cluster), AlreadyExists.
         """
@@ -66,7 +70,7 @@ class EnvironmentService:
 
         async def create() -> EnvironmentCreated:
             project = await existing_project(tx, parent)
-            home = await _cluster(tx, cluster)
+            home = await _cluster(tx, cluster, visible)
             uid = self._ids.new()
             environment = Environment(
                 uid=uid,
@@ -81,6 +85,7 @@ class EnvironmentService:
                 generation=1,
                 create_time=tx.now,
                 update_time=tx.now,
+                protected=protected,
             )
             await tx.environments.add(environment)
             operation = new_operation(
@@ -112,11 +117,46 @@ class EnvironmentService:
         async with self._store.reading() as tx:
             return self._view(await existing_environment(tx, name))
 
-    async def list_environments(self, parent: ProjectName, page: PageRequest) -> Page[Environment]:
+    async def list_environments(
+        self, parent: ProjectName, page: PageRequest, *, visible: Visible = EVERYTHING
+    ) -> Page[Environment]:
         """By name; the project may be `-`. Raises PageTokenInvalid."""
         async with self._store.reading() as tx:
-            found = await tx.environments.page(parent, page)
+            found = await tx.environments.page(parent, page, visible)
         return Page(tuple(self._view(item) for item in found.items), found.next_token)
+
+    async def update_environment(
+        self,
+        name: EnvironmentName,
+        *,
+        display_name: str | None = None,
+        protected: bool | None = None,
+        etag: str = "",
+        key: IdempotencyKey | None = None,
+    ) -> Environment:
+        """Change what is given. Raises InvalidField, NotFound, EtagMismatch."""
+        if display_name is not None:
+            check_display_name(display_name)
+
+        async def change() -> Environment:
+            environment = await existing_environment(tx, name)
+            check_etag(etag, environment.etag, str(name))
+            changed = dataclasses.replace(
+                environment,
+                display_name=environment.display_name
+                if display_name is None
+                else display_name or name.environment,
+                protected=environment.protected if protected is None else protected,
+                generation=environment.generation + 1,
+                update_time=tx.now,
+            )
+            await tx.environments.save(changed)
+            # Who has a terminal open there may need more for it from now on.
+            tx.changes.touch(ACCESS)
+            return self._view(changed)
+
+        async with self._store.transaction() as tx:
+            return await once(tx, key, Environment, change)
 
     async def delete_environment(
         self,
@@ -206,14 +246,14 @@ async def existing_environment(tx: Transaction, name: EnvironmentName) -> Enviro
     return environment
 
 
-async def _cluster(tx: Transaction, name: ClusterName | None) -> Cluster:
-    """The cluster named, or the only one there is."""
+async def _cluster(tx: Transaction, name: ClusterName | None, visible: Visible) -> Cluster:
+    """The cluster named, or the only one there is to see."""
     if name is not None:
         cluster = await tx.clusters.get(name)
-        if cluster is None:
+        if cluster is None or not visible.contains(str(name)):
             raise NotFound(str(name))
         return cluster
-    some = (await tx.clusters.page(PageRequest(2))).items
+    some = (await tx.clusters.page(PageRequest(2), visible)).items
     if not some:
         raise InvalidField.of("cluster", "is required: there is no cluster yet, create one first")
     if len(some) > 1:

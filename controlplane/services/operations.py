@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.clock import Clock
 from controlplane.domain.errors import InvalidField, NotFound
 from controlplane.domain.ids import IdSource
@@ -50,13 +51,20 @@ class OperationService:
             return self._view(await _existing(tx, name))
 
     async def list_operations(
-        self, page: PageRequest, *, target: str = "", active_only: bool = False
+        self,
+        page: PageRequest,
+        *,
+        target: str = "",
+        active_only: bool = False,
+        visible: Visible = EVERYTHING,
     ) -> Page[Operation]:
         """Newest first; `target` a resource name, matches it and all below. Raises PageTokenInvalid."""
         if len(target) > _TARGET_MAX:
             raise InvalidField.of("target", "is too long for a resource name")
         async with self._store.reading() as tx:
-            found = await tx.operations.page(page, target=target, active_only=active_only)
+            found = await tx.operations.page(
+                page, target=target, active_only=active_only, visible=visible
+            )
         return Page(tuple(self._view(item) for item in found.items), found.next_token)
 
     async def watch_operation(self, name: OperationName) -> AsyncIterator[Operation | None]:

@@ -109,6 +109,7 @@ async def forget_environment(tx: Transaction, environment: Environment) -> None:
     for app in await tx.apps.in_environment(environment.uid):
         await tx.apps.delete(app)
     await tx.environments.delete(environment.uid)
+    await tx.bindings.forget_scope(str(environment.name))
 
 
 async def _save_environment(

@@ -1,5 +1,6 @@
 """Projects: create, read, list, delete. Called by `api/projects`."""
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.clock import Clock
 from controlplane.domain.errors import NotFound, ResourceInUse
 from controlplane.domain.fields import check_display_name
@@ -11,9 +12,6 @@ from controlplane.services.etags import check_etag
 from controlplane.services.idempotency import once
 from controlplane.store.database import Store
 from controlplane.store.transaction import Transaction
-
-# The one organization there is until organizations can be made.
-DEFAULT_ORGANIZATION = "default"
 
 
 class ProjectService:
@@ -35,11 +33,11 @@ class ProjectService:
         """Make a project. Raises InvalidField, AlreadyExists, NotFound (organization)."""
         check_id("project_id", project_id, PROJECT_ID_MAX)
         check_display_name(display_name)
-        if parent.organization != DEFAULT_ORGANIZATION:
-            raise NotFound(str(parent))
         name = ProjectName(parent.organization, project_id)
 
         async def create() -> Project:
+            if await tx.organizations.get(parent) is None:
+                raise NotFound(str(parent))
             project = Project(self._ids.new(), name, display_name or project_id, 1, tx.now, tx.now)
             await tx.projects.add(project)
             return project
@@ -52,10 +50,12 @@ class ProjectService:
         async with self._store.reading() as tx:
             return await existing_project(tx, name)
 
-    async def list_projects(self, parent: OrganizationName, page: PageRequest) -> Page[Project]:
+    async def list_projects(
+        self, parent: OrganizationName, page: PageRequest, *, visible: Visible = EVERYTHING
+    ) -> Page[Project]:
         """By name. Raises PageTokenInvalid."""
         async with self._store.reading() as tx:
-            return await tx.projects.page(parent.organization, page)
+            return await tx.projects.page(parent.organization, page, visible)
 
     async def delete_project(
         self, name: ProjectName, *, etag: str = "", key: IdempotencyKey | None = None
@@ -68,6 +68,7 @@ class ProjectService:
             if count := await tx.environments.count_in_project(project.uid):
                 raise ResourceInUse(f"{name} still has {count} environments: delete those first")
             await tx.projects.delete(project.uid)
+            await tx.bindings.forget_scope(str(name))
             return True
 
         async with self._store.transaction() as tx:

@@ -41,6 +41,7 @@ class TerminalSession:
         self,
         uid: str,
         owner: str,
+        app: str,
         session: ExecSession,
         *,
         clock: Clock,
@@ -48,6 +49,7 @@ class TerminalSession:
     ) -> None:
         self.uid = uid
         self.owner = owner
+        self.app = app
         self._session = session
         self._clock = clock
         self._on_end = on_end

@@ -70,6 +70,7 @@ class TerminalService:
         session = TerminalSession(
             self._ids.new(),
             owner.name,
+            str(start.app),
             await self.exec(start),
             clock=self._clock,
             on_end=self._forget,
@@ -119,6 +120,11 @@ class TerminalService:
     async def close_terminal(self, name: TerminalName, owner: Principal) -> None:
         """End the command. Raises TerminalGone."""
         await self._session(name, owner).close()
+
+    def app_of(self, uid: str) -> str | None:
+        """The name of the app that a terminal is in; None for one that is not open."""
+        session = self._sessions.get(uid)
+        return None if session is None else session.app
 
     async def close(self) -> None:
         """End all terminals: the server stops."""

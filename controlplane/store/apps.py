@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.apps import App
 from controlplane.domain.names import ANY, AppName, ClusterName, EnvironmentName
 from controlplane.domain.requests import Page, PageRequest
@@ -15,6 +16,7 @@ from controlplane.store.connection import Connection
 from controlplane.store.page_tokens import Sealed
 from controlplane.store.repository import Repository
 from controlplane.store.tables import apps
+from controlplane.store.visibility import shown
 
 
 class AppRepository(Repository):
@@ -48,9 +50,15 @@ class AppRepository(Repository):
         rows = await self._rows(select(apps).where(apps.c.uid.in_(uids)))
         return {row.uid: _app(row) for row in rows}
 
-    async def page(self, parent: EnvironmentName, request: PageRequest) -> Page[App]:
+    async def page(
+        self, parent: EnvironmentName, request: PageRequest, visible: Visible = EVERYTHING
+    ) -> Page[App]:
         """By name; project and environment may be `-`."""
-        query = select(apps).where(apps.c.organization == parent.organization)
+        c = apps.c
+        query = select(apps).where(
+            c.organization == parent.organization,
+            shown(visible, c.organization, c.project, c.environment),
+        )
         if parent.project != ANY:
             query = query.where(apps.c.project == parent.project)
         if parent.environment != ANY:

@@ -19,6 +19,8 @@ from controlplane.store.repository import Repository
 
 APPS = "apps"
 CLUSTERS = "clusters"
+# No log behind it: whoever listens reads everything again.
+ACCESS = "access"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.clusters import (
     AgentCertificate,
     Cluster,
@@ -22,6 +23,7 @@ from controlplane.store.connection import Connection
 from controlplane.store.page_tokens import Sealed
 from controlplane.store.repository import Repository
 from controlplane.store.tables import agent_certificates, clusters, join_tokens, report_versions
+from controlplane.store.visibility import shown_clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,13 @@ class ClusterRepository(Repository):
         rows = await self._rows(select(clusters).where(clusters.c.uid.in_(uids)))
         return {row.uid: _cluster(row) for row in rows}
 
-    async def page(self, request: PageRequest) -> Page[Cluster]:
+    async def page(self, request: PageRequest, visible: Visible = EVERYTHING) -> Page[Cluster]:
         return await self._page(
-            select(clusters), [clusters.c.cluster], request, _cluster, bound_to="clusters"
+            select(clusters).where(shown_clusters(visible, clusters.c.cluster)),
+            [clusters.c.cluster],
+            request,
+            _cluster,
+            bound_to="clusters",
         )
 
     async def add(self, cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.names import ANY, ClusterName, EnvironmentName, ProjectName
 from controlplane.domain.projects import Environment
 from controlplane.domain.requests import Page, PageRequest
@@ -11,6 +12,7 @@ from controlplane.domain.workloads import Condition, State
 from controlplane.store.codec import decode, encode
 from controlplane.store.repository import Repository
 from controlplane.store.tables import environments
+from controlplane.store.visibility import shown
 
 
 class EnvironmentRepository(Repository):
@@ -28,9 +30,15 @@ class EnvironmentRepository(Repository):
     async def get_by_uid(self, uid: str) -> Environment | None:
         return await self._one(select(environments).where(environments.c.uid == uid))
 
-    async def page(self, parent: ProjectName, request: PageRequest) -> Page[Environment]:
+    async def page(
+        self, parent: ProjectName, request: PageRequest, visible: Visible = EVERYTHING
+    ) -> Page[Environment]:
         """By name; the project may be `-`."""
-        query = select(environments).where(environments.c.organization == parent.organization)
+        c = environments.c
+        query = select(environments).where(
+            c.organization == parent.organization,
+            shown(visible, c.organization, c.project, c.environment),
+        )
         if parent.project != ANY:
             query = query.where(environments.c.project == parent.project)
         return await self._page(
@@ -89,6 +97,7 @@ def _mutable(environment: Environment) -> dict[str, Any]:
         "display_name": environment.display_name,
         "state": environment.state.value,
         "conditions": encode(environment.conditions),
+        "protected": environment.protected,
         "generation": environment.generation,
         "update_time": environment.update_time,
     }
@@ -105,6 +114,7 @@ def _environment(row: Row[Any]) -> Environment:
         namespace=row.namespace,
         state=State(row.state),
         conditions=decode(tuple[Condition, ...], row.conditions),
+        protected=row.protected,
         generation=row.generation,
         create_time=row.create_time,
         update_time=row.update_time,

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, or_, select, update
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.names import ClusterName
 from controlplane.domain.operations import Operation, OperationError, OperationKind
 from controlplane.domain.requests import Page, PageRequest
@@ -13,6 +14,7 @@ from controlplane.store.connection import Connection
 from controlplane.store.page_tokens import Sealed
 from controlplane.store.repository import Repository
 from controlplane.store.tables import operations
+from controlplane.store.visibility import shown_by_name
 
 
 def topic(uid: str) -> str:
@@ -39,10 +41,15 @@ class OperationRepository(Repository):
         return None if row is None else _operation(row)
 
     async def page(
-        self, request: PageRequest, *, target: str, active_only: bool
+        self,
+        request: PageRequest,
+        *,
+        target: str,
+        active_only: bool,
+        visible: Visible = EVERYTHING,
     ) -> Page[Operation]:
         """Newest first; `target` matches itself and what lies below it."""
-        query = select(operations)
+        query = select(operations).where(shown_by_name(visible, operations.c.target))
         if target:
             query = query.where(
                 or_(

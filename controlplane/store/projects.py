@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 
+from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.names import ProjectName
 from controlplane.domain.projects import Project
 from controlplane.domain.requests import Page, PageRequest
 from controlplane.store.repository import Repository
 from controlplane.store.tables import projects
+from controlplane.store.visibility import shown
 
 
 class ProjectRepository(Repository):
@@ -22,9 +24,14 @@ class ProjectRepository(Repository):
         )
         return None if row is None else _project(row)
 
-    async def page(self, organization: str, request: PageRequest) -> Page[Project]:
+    async def page(
+        self, organization: str, request: PageRequest, visible: Visible = EVERYTHING
+    ) -> Page[Project]:
         return await self._page(
-            select(projects).where(projects.c.organization == organization),
+            select(projects).where(
+                projects.c.organization == organization,
+                shown(visible, projects.c.organization, projects.c.project),
+            ),
             [projects.c.project],
             request,
             _project,
@@ -45,6 +52,10 @@ class ProjectRepository(Repository):
             ),
             str(project.name),
         )
+
+    async def count_in_organization(self, organization: str) -> int:
+        query = select(func.count()).where(projects.c.organization == organization)
+        return int(await self._connection.scalar(query) or 0)
 
     async def delete(self, uid: str) -> None:
         await self._run(delete(projects).where(projects.c.uid == uid))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from controlplane.store.types import Microseconds, UtcDateTime
@@ -41,6 +42,42 @@ instance = Table(
     metadata,
     Column("key", String(40), primary_key=True),
     Column("value", LargeBinary, nullable=False),
+)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("organization", String(63), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+# Scopes and subjects are names: what they name may go and come back, and access is decided by names.
+role_bindings = Table(
+    "role_bindings",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("role", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    UniqueConstraint("scope", "subject", "role"),
 )
 
 projects = Table(
@@ -109,6 +146,7 @@ environments = Table(
     Column("namespace", String(63), nullable=False),
     Column("state", String(20), nullable=False),
     Column("conditions", JSON, nullable=False),
+    Column("protected", Boolean, nullable=False, server_default=false()),
     Column("generation", BigInteger, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
     Column("update_time", UtcDateTime, nullable=False),
@@ -267,6 +305,11 @@ api_tokens = Table(
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime),
     Column("revoke_time", UtcDateTime),
+    Column("subject", Text, nullable=False, server_default="users/admin", index=True),
+    Column("kind", String(20), nullable=False, server_default="personal"),
+    Column("scope", Text, nullable=False, server_default=""),
+    Column("permissions", JSON(none_as_null=True)),
+    Column("last_use_time", UtcDateTime),
 )
 
 idempotency = Table(

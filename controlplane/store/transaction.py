@@ -18,6 +18,11 @@ from controlplane.store.environments import EnvironmentRepository
 from controlplane.store.idempotency import IdempotencyRepository
 from controlplane.store.operations import OperationRepository
 from controlplane.store.page_tokens import Sealed
+from controlplane.store.people import (
+    OrganizationRepository,
+    RoleBindingRepository,
+    UserRepository,
+)
 from controlplane.store.projects import ProjectRepository
 from controlplane.store.revisions import RevisionRepository
 from controlplane.store.tokens import TokenRepository
@@ -47,7 +52,10 @@ class Transaction:
             connection, sealed, self.revisions, writable=writable, now=now
         )
         self.add_ons = AddOnRepository(connection, sealed, self.changes, writable=writable)
-        self.tokens = TokenRepository(connection, sealed, writable=writable)
+        self.organizations = OrganizationRepository(connection, sealed, writable=writable)
+        self.users = UserRepository(connection, sealed, self.changes, writable=writable)
+        self.bindings = RoleBindingRepository(connection, sealed, self.changes, writable=writable)
+        self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)
         self._after_commit: list[Callable[[], None]] = []
 

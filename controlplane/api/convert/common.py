@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from skerry.platform.v1 import cluster_pb2, state_pb2
@@ -87,6 +88,18 @@ def span(request: Message, field: str) -> timedelta | None:
     except (ValueError, OverflowError) as error:
         raise InvalidField.of(field, "is not a duration") from error
     return value
+
+
+def field_mask(mask: FieldMask, *known: str) -> frozenset[str]:
+    """The fields that change. Raises InvalidField when none does, or one that cannot."""
+    paths = frozenset(mask.paths)
+    if not paths:
+        raise InvalidField.of("update_mask", f"is required: name some of {', '.join(known)}")
+    if unknown := sorted(paths - set(known)):
+        raise InvalidField.of(
+            "update_mask", f"{unknown[0]!r} cannot be changed; these can: {', '.join(known)}"
+        )
+    return paths
 
 
 class ProtoEnum(Protocol[V]):

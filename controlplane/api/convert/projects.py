@@ -1,9 +1,22 @@
-"""Projects and environments."""
+"""Organizations, projects and environments."""
 
-from skerry.platform.v1 import environment_pb2, project_pb2
+from skerry.platform.v1 import environment_pb2, organization_pb2, project_pb2
 
 from controlplane.api.convert import common
+from controlplane.domain.people import Organization
 from controlplane.domain.projects import Environment, Project
+
+
+def organization(value: Organization) -> organization_pb2.Organization:
+    """`platform.v1.Organization`."""
+    return organization_pb2.Organization(
+        name=str(value.name),
+        uid=value.uid,
+        display_name=value.display_name,
+        create_time=common.timestamp(value.create_time),
+        update_time=common.timestamp(value.update_time),
+        etag=value.etag,
+    )
 
 
 def project(value: Project) -> project_pb2.Project:
@@ -26,6 +39,7 @@ def environment(value: Environment) -> environment_pb2.Environment:
         display_name=value.display_name,
         cluster=str(value.cluster),
         namespace=value.namespace,
+        protected=value.protected,
         state=common.state(value.state),
         conditions=[common.condition(item) for item in value.conditions],
         create_time=common.timestamp(value.create_time),

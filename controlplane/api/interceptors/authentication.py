@@ -1,16 +1,16 @@
-"""Fourth stage: who calls, and whether that is enough for the method. Runs before the request is read. Wired by `app.py`."""
+"""Before a call is read: whether its method has a rule, and who calls. Wired by `app.py`."""
 
 from collections.abc import Mapping
 
 from controlplane.api.interceptors.call import Call
 from controlplane.api.interceptors.drain import Drain
 from controlplane.auth.authenticator import Authenticator
-from controlplane.auth.rules import Rule
+from controlplane.auth.rules import Access, Rule
 from controlplane.domain.errors import PermissionDenied
 
 
 class Admission:
-    """Admits a call when its method has a rule and the caller fulfils it; anything else is refused."""
+    """Admits a call when its method has a rule and the caller is known where that asks for it; anything else is refused."""
 
     def __init__(
         self, rules: Mapping[str, Rule], authenticator: Authenticator, drain: Drain
@@ -20,15 +20,15 @@ class Admission:
         self._drain = drain
 
     async def __call__(self, call: Call) -> None:
-        """Sets `call.principal`. Raises PermissionDenied, CredentialsMissing, CredentialsInvalid or Draining."""
-        rule = self._rules.get(call.method)
+        """Sets `call.rule` and `call.principal`. Raises PermissionDenied, CredentialsMissing, CredentialsInvalid or Draining."""
+        call.rule = rule = self._rules.get(call.method)
         if rule is None:
             raise PermissionDenied(f"no rule admits anybody to {call.method}")
-        if rule is Rule.OPEN:
+        if rule.access is Access.OPEN:
             # Health answers to the end: it is what says that the server is going.
             return
         self._drain.check()
-        if rule is Rule.ANY_TOKEN:
+        if rule.needs_token:
             call.principal = await self._authenticator.authenticate(
                 call.metadata.get("authorization")
             )

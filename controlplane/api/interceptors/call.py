@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import grpc
 
+from controlplane.auth.rules import Rule
+from controlplane.domain.access import Permission
 from controlplane.domain.tokens import Principal
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -18,14 +20,18 @@ Kind = Literal["unary", "server_stream", "client_stream", "bidi_stream"]
 class Call:
     """What is known about a call; `principal`, `code` and `reason` are filled in on the way.
 
-    `code` and `reason` say how the call ended, for the log and the metrics.
+    `rule` is what its method asks for; `resource` is the resource that the request names, once it is read (empty: the whole
+    platform), and `field` where it does. `code` and `reason` say how the call ended, for the log and the metrics.
     """
 
     method: str
     kind: Kind
     metadata: Mapping[str, str]
     request_id: str
+    rule: Rule | None = None
     principal: Principal | None = None
+    resource: str | None = None
+    field: str = ""
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
 
@@ -33,6 +39,11 @@ class Call:
     def service(self) -> str:
         """`skerry.platform.v1.AppService`."""
         return self.method.strip("/").partition("/")[0]
+
+    @property
+    def permission(self) -> Permission:
+        """What the method's rule asks for; lists without one show what may be read."""
+        return (self.rule and self.rule.permission) or Permission.RESOURCES_READ
 
     @property
     def rpc(self) -> str:

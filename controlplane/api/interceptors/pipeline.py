@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import grpc
@@ -10,6 +11,7 @@ from google.protobuf.message import Message
 from controlplane.api.interceptors import call as calls
 from controlplane.api.interceptors.call import Call, Context, Kind, Stage
 from controlplane.api.interceptors.drain import Drain
+from controlplane.api.interceptors.interrupts import Interrupt
 
 # In quotes: generic for the type checker only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -27,7 +29,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
     """Admits a call, then runs its servicer inside the stages, the first stage outermost.
 
     `admit` runs before the request is read: a caller who is refused cannot make the server hold a large message.
-    `check_request` sees each unary request before the servicer does.
+    `check_request` sees each request that comes alone before the servicer does; `authorize` sees that, or the first of a stream.
+    `watching` guards a stream while it is open: it may fire the interrupt.
     """
 
     def __init__(
@@ -37,12 +40,16 @@ class Pipeline(grpc.aio.ServerInterceptor):
         admit: Callable[[Call], Awaitable[None]],
         stages: Sequence[Stage],
         check_request: Callable[[Message], None],
+        authorize: Callable[[Call, Message], Awaitable[None]],
+        watching: Callable[[Call, Interrupt], AbstractContextManager[None]],
         drain: Drain,
     ) -> None:
         self._identify = identify
         self._admit = admit
         self._stages = tuple(stages)
         self._check_request = check_request
+        self._authorize = authorize
+        self._watching = watching
         self._drain = drain
 
     async def intercept_service(
@@ -79,12 +86,17 @@ class Pipeline(grpc.aio.ServerInterceptor):
         )
 
         async def serve(request: Any, context: Context) -> Any:
+            interrupt = Interrupt()
             async with self._inside(call, context):
                 if isinstance(request, Message):
                     self._check_request(request)
+                    await self._authorize(call, request)
+                elif call.principal is not None:
+                    request = _Guarded(request, call, self._authorize, interrupt)
                 answer = behaviour(request, context)
                 if isinstance(answer, AsyncGenerator):
-                    return await self._write(answer, context)
+                    with self._drain.watching(interrupt), self._watching(call, interrupt):
+                        return await self._write(answer, context, interrupt)
                 # One message, or a method that reads and writes on the context itself.
                 return await answer
 
@@ -108,14 +120,49 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 await stack.enter_async_context(stage(call, context))
             yield
 
-    async def _write(self, answers: AsyncGenerator[Any, None], context: Context) -> None:
+    @staticmethod
+    async def _write(
+        answers: AsyncGenerator[Any, None], context: Context, interrupt: Interrupt
+    ) -> None:
         # Written out rather than yielded on: a generator left at a `yield` by a cancelled call would be closed by the garbage
         # collector at some later time, in another task, and its cleanup with it.
         async with contextlib.aclosing(answers) as messages:
             while True:
-                self._drain.check()
+                interrupt.check()
                 try:
-                    message = await self._drain.within(anext(messages))
+                    message = await interrupt.within(anext(messages))
                 except StopAsyncIteration:
                     return
                 await context.write(message)
+
+
+class _Guarded:
+    """A stream of requests whose first one is authorised before the servicer gets it, and which ends once the call is interrupted.
+
+    No generator: closing one would cancel a pending read (grpc/grpc#43360).
+    """
+
+    def __init__(
+        self,
+        requests: AsyncIterator[Any],
+        call: Call,
+        authorize: Callable[[Call, Message], Awaitable[None]],
+        interrupt: Interrupt,
+    ) -> None:
+        self._requests = requests
+        self._call = call
+        self._authorize = authorize
+        self._interrupt = interrupt
+        self._first = True
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        request = await anext(self._requests)
+        if self._first:
+            self._first = False
+            await self._authorize(self._call, request)
+        # A caller who lost the right to speak is not heard, also when nobody reads what they would be told.
+        self._interrupt.check()
+        return request

@@ -137,7 +137,7 @@ async def test_a_token_made_beside_a_running_control_plane_works_at_once(tmp_pat
         plane.token = result.stdout.strip().splitlines()[-1]
         stub = plane.stub(server_pb2_grpc.ServerServiceStub)
         info = await stub.GetServerInfo(server_pb2.GetServerInfoRequest())
-        assert info.principal == "ci"
+        assert info.principal == "admin"
 
 
 @pytest.mark.parametrize(

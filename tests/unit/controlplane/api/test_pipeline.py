@@ -92,6 +92,10 @@ async def admit_all(_call: Call) -> None:
     """Nobody is refused."""
 
 
+async def authorize_all(_call: Call, _request: Any) -> None:
+    """Nobody is refused."""
+
+
 @contextlib.asynccontextmanager
 async def serve(
     do: Do, *, admit: Callable[[Call], Awaitable[None]] = admit_all
@@ -102,6 +106,8 @@ async def serve(
         admit=admit,
         stages=[AccessLog(clock), CallMetrics(registry, clock), translate_errors],
         check_request=SizeLimit(1000),
+        authorize=authorize_all,
+        watching=lambda _call, _interrupt: contextlib.nullcontext(),
         drain=drain,
     )
     service = Service(do)

@@ -4,10 +4,12 @@ import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.server import (
     API_OPTIONS,
@@ -21,6 +23,18 @@ from controlplane.domain.clock import SystemClock
 from controlplane.domain.errors import CredentialsInvalid
 from controlplane.domain.tokens import Principal
 from controlplane.pki.authority import CertificateAuthority
+from controlplane.services.authorization import Authorizer
+from controlplane.services.changes import ChangeHub
+
+
+async def nobody(_principal: Principal) -> Principal:
+    raise CredentialsInvalid("unknown")
+
+
+# Health has no resources, so its calls never get as far as the store.
+NO_REQUESTS = Authorization(
+    cast("Authorizer", None), again=nobody, hub=ChangeHub(), clock=SystemClock()
+)
 
 
 class NoTokens:
@@ -33,6 +47,7 @@ class NoTokens:
 def server() -> GrpcServer:
     interceptors = Interceptors(
         authenticator=Authenticator(NoTokens()),
+        authorization=NO_REQUESTS,
         registry=CollectorRegistry(),
         clock=SystemClock(),
         size_limit=SizeLimit(1000),

@@ -38,6 +38,7 @@ from controlplane.services.environments import EnvironmentService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
 from controlplane.services.operations import OperationService
+from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
 from controlplane.services.terminals import TerminalService
@@ -70,6 +71,7 @@ class World:
         self.presence = presence = Presence(store=store, clock=clk)
         self.housekeeping = Housekeeping(store=store, clock=clk)
         self.access = AccessService(store=store, clock=clk, ids=ids)
+        self.organizations = OrganizationService(store=store, ids=ids)
         self.projects = ProjectService(store=store, clock=clk, ids=ids)
         self.clusters = ClusterService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents, hub=hub

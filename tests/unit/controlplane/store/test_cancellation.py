@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.domain.clock import SystemClock
-from controlplane.domain.tokens import ApiToken
+from controlplane.domain.tokens import ApiToken, TokenKind
 from controlplane.store.database import Store
 from controlplane.store.migrations.run import migrate
 
@@ -16,7 +16,18 @@ async def write(store: Store, number: int) -> None:
     async with store.transaction() as tx:
         await tx.tokens.count()
         hashed = number.to_bytes(32, "big")
-        await tx.tokens.add(ApiToken(f"uid{number}", "name", hashed, tx.now, None, None))
+        await tx.tokens.add(
+            ApiToken(
+                f"uid{number}",
+                "users/admin",
+                TokenKind.PERSONAL,
+                "name",
+                hashed,
+                tx.now,
+                None,
+                None,
+            )
+        )
 
 
 @pytest.mark.parametrize("seed", range(3))

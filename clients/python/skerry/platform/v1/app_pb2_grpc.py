@@ -77,7 +77,7 @@ class AppServiceServicer:
     """
 
     def PlanApp(self, request, context):
-        """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing. Needs: a valid token.
+        """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,42 +85,42 @@ class AppServiceServicer:
 
     def DeployApp(self, request, context):
         """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
-        revision waits and is rolled out when it is back. Needs: a valid token.
+        revision waits and is rolled out when it is back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackApp(self, request, context):
-        """RollbackApp deploys an earlier revision again, as a new deployment. Needs: a valid token.
+        """RollbackApp deploys an earlier revision again, as a new deployment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetApp(self, request, context):
-        """GetApp reads one app. Needs: a valid token.
+        """GetApp reads one app.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListApps(self, request, context):
-        """ListApps lists apps by name. Needs: a valid token.
+        """ListApps lists apps by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteApp(self, request, context):
-        """DeleteApp deletes an app's objects; volumes stay unless asked otherwise. Needs: a valid token.
+        """DeleteApp deletes an app's objects; volumes stay unless asked otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchApps(self, request, context):
-        """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats. Needs: a valid token.
+        """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,21 +34,21 @@ class AppServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AppServiceAsyncStub: ...
     PlanApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.PlanAppRequest, _app_pb2.PlanAppResponse]
-    """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing. Needs: a valid token."""
+    """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
     DeployApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.DeployAppRequest, _app_pb2.DeployAppResponse]
     """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
-    revision waits and is rolled out when it is back. Needs: a valid token.
+    revision waits and is rolled out when it is back.
     """
     RollbackApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.RollbackAppRequest, _app_pb2.RollbackAppResponse]
-    """RollbackApp deploys an earlier revision again, as a new deployment. Needs: a valid token."""
+    """RollbackApp deploys an earlier revision again, as a new deployment."""
     GetApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.GetAppRequest, _app_pb2.GetAppResponse]
-    """GetApp reads one app. Needs: a valid token."""
+    """GetApp reads one app."""
     ListApps: _grpc.UnaryUnaryMultiCallable[_app_pb2.ListAppsRequest, _app_pb2.ListAppsResponse]
-    """ListApps lists apps by name. Needs: a valid token."""
+    """ListApps lists apps by name."""
     DeleteApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.DeleteAppRequest, _app_pb2.DeleteAppResponse]
-    """DeleteApp deletes an app's objects; volumes stay unless asked otherwise. Needs: a valid token."""
+    """DeleteApp deletes an app's objects; volumes stay unless asked otherwise."""
     WatchApps: _grpc.UnaryStreamMultiCallable[_app_pb2.WatchAppsRequest, _app_pb2.WatchAppsResponse]
-    """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats."""
 
 @_typing.type_check_only
 class AppServiceAsyncStub(AppServiceStub):
@@ -56,21 +56,21 @@ class AppServiceAsyncStub(AppServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanApp: _aio.UnaryUnaryMultiCallable[_app_pb2.PlanAppRequest, _app_pb2.PlanAppResponse]  # type: ignore[assignment]
-    """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing. Needs: a valid token."""
+    """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
     DeployApp: _aio.UnaryUnaryMultiCallable[_app_pb2.DeployAppRequest, _app_pb2.DeployAppResponse]  # type: ignore[assignment]
     """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
-    revision waits and is rolled out when it is back. Needs: a valid token.
+    revision waits and is rolled out when it is back.
     """
     RollbackApp: _aio.UnaryUnaryMultiCallable[_app_pb2.RollbackAppRequest, _app_pb2.RollbackAppResponse]  # type: ignore[assignment]
-    """RollbackApp deploys an earlier revision again, as a new deployment. Needs: a valid token."""
+    """RollbackApp deploys an earlier revision again, as a new deployment."""
     GetApp: _aio.UnaryUnaryMultiCallable[_app_pb2.GetAppRequest, _app_pb2.GetAppResponse]  # type: ignore[assignment]
-    """GetApp reads one app. Needs: a valid token."""
+    """GetApp reads one app."""
     ListApps: _aio.UnaryUnaryMultiCallable[_app_pb2.ListAppsRequest, _app_pb2.ListAppsResponse]  # type: ignore[assignment]
-    """ListApps lists apps by name. Needs: a valid token."""
+    """ListApps lists apps by name."""
     DeleteApp: _aio.UnaryUnaryMultiCallable[_app_pb2.DeleteAppRequest, _app_pb2.DeleteAppResponse]  # type: ignore[assignment]
-    """DeleteApp deletes an app's objects; volumes stay unless asked otherwise. Needs: a valid token."""
+    """DeleteApp deletes an app's objects; volumes stay unless asked otherwise."""
     WatchApps: _aio.UnaryStreamMultiCallable[_app_pb2.WatchAppsRequest, _app_pb2.WatchAppsResponse]  # type: ignore[assignment]
-    """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats."""
 
 class AppServiceServicer(metaclass=_abc_1.ABCMeta):
     """AppService deploys compose projects and keeps the apps they become."""
@@ -81,7 +81,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.PlanAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.PlanAppResponse, _abc.Awaitable[_app_pb2.PlanAppResponse]]:
-        """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing. Needs: a valid token."""
+        """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
 
     @_abc_1.abstractmethod
     def DeployApp(
@@ -90,7 +90,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.DeployAppResponse, _abc.Awaitable[_app_pb2.DeployAppResponse]]:
         """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
-        revision waits and is rolled out when it is back. Needs: a valid token.
+        revision waits and is rolled out when it is back.
         """
 
     @_abc_1.abstractmethod
@@ -99,7 +99,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.RollbackAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.RollbackAppResponse, _abc.Awaitable[_app_pb2.RollbackAppResponse]]:
-        """RollbackApp deploys an earlier revision again, as a new deployment. Needs: a valid token."""
+        """RollbackApp deploys an earlier revision again, as a new deployment."""
 
     @_abc_1.abstractmethod
     def GetApp(
@@ -107,7 +107,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.GetAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.GetAppResponse, _abc.Awaitable[_app_pb2.GetAppResponse]]:
-        """GetApp reads one app. Needs: a valid token."""
+        """GetApp reads one app."""
 
     @_abc_1.abstractmethod
     def ListApps(
@@ -115,7 +115,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.ListAppsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.ListAppsResponse, _abc.Awaitable[_app_pb2.ListAppsResponse]]:
-        """ListApps lists apps by name. Needs: a valid token."""
+        """ListApps lists apps by name."""
 
     @_abc_1.abstractmethod
     def DeleteApp(
@@ -123,7 +123,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.DeleteAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.DeleteAppResponse, _abc.Awaitable[_app_pb2.DeleteAppResponse]]:
-        """DeleteApp deletes an app's objects; volumes stay unless asked otherwise. Needs: a valid token."""
+        """DeleteApp deletes an app's objects; volumes stay unless asked otherwise."""
 
     @_abc_1.abstractmethod
     def WatchApps(
@@ -131,6 +131,6 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_pb2.WatchAppsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_app_pb2.WatchAppsResponse], _abc.AsyncIterator[_app_pb2.WatchAppsResponse]]:
-        """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+        """WatchApps sends every app, then a SYNCED event, then each change, with heartbeats."""
 
 def add_AppServiceServicer_to_server(servicer: AppServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

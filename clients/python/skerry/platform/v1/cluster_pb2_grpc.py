@@ -82,56 +82,56 @@ class ClusterServiceServicer:
     """
 
     def CreateCluster(self, request, context):
-        """CreateCluster makes a cluster that an agent can then join. Needs: a valid token.
+        """CreateCluster makes a cluster that an agent can then join.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCluster(self, request, context):
-        """GetCluster reads one cluster. Needs: a valid token.
+        """GetCluster reads one cluster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListClusters(self, request, context):
-        """ListClusters lists clusters by name. Needs: a valid token.
+        """ListClusters lists clusters by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCluster(self, request, context):
-        """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid. Needs: a valid token.
+        """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchClusters(self, request, context):
-        """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token.
+        """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateJoinToken(self, request, context):
-        """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else. Needs: a valid token.
+        """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAddOns(self, request, context):
-        """ListAddOns lists a cluster's add-ons as its agent last reported them. Needs: a valid token.
+        """ListAddOns lists a cluster's add-ons as its agent last reported them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchAddOns(self, request, context):
-        """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token.
+        """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,21 +34,21 @@ class ClusterServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClusterServiceAsyncStub: ...
     CreateCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CreateClusterRequest, _cluster_pb2.CreateClusterResponse]
-    """CreateCluster makes a cluster that an agent can then join. Needs: a valid token."""
+    """CreateCluster makes a cluster that an agent can then join."""
     GetCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.GetClusterRequest, _cluster_pb2.GetClusterResponse]
-    """GetCluster reads one cluster. Needs: a valid token."""
+    """GetCluster reads one cluster."""
     ListClusters: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.ListClustersRequest, _cluster_pb2.ListClustersResponse]
-    """ListClusters lists clusters by name. Needs: a valid token."""
+    """ListClusters lists clusters by name."""
     DeleteCluster: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.DeleteClusterRequest, _cluster_pb2.DeleteClusterResponse]
-    """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid. Needs: a valid token."""
+    """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid."""
     WatchClusters: _grpc.UnaryStreamMultiCallable[_cluster_pb2.WatchClustersRequest, _cluster_pb2.WatchClustersResponse]
-    """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats."""
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]
-    """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else. Needs: a valid token."""
+    """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
     ListAddOns: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.ListAddOnsRequest, _cluster_pb2.ListAddOnsResponse]
-    """ListAddOns lists a cluster's add-ons as its agent last reported them. Needs: a valid token."""
+    """ListAddOns lists a cluster's add-ons as its agent last reported them."""
     WatchAddOns: _grpc.UnaryStreamMultiCallable[_cluster_pb2.WatchAddOnsRequest, _cluster_pb2.WatchAddOnsResponse]
-    """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats."""
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -56,21 +56,21 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CreateClusterRequest, _cluster_pb2.CreateClusterResponse]  # type: ignore[assignment]
-    """CreateCluster makes a cluster that an agent can then join. Needs: a valid token."""
+    """CreateCluster makes a cluster that an agent can then join."""
     GetCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetClusterRequest, _cluster_pb2.GetClusterResponse]  # type: ignore[assignment]
-    """GetCluster reads one cluster. Needs: a valid token."""
+    """GetCluster reads one cluster."""
     ListClusters: _aio.UnaryUnaryMultiCallable[_cluster_pb2.ListClustersRequest, _cluster_pb2.ListClustersResponse]  # type: ignore[assignment]
-    """ListClusters lists clusters by name. Needs: a valid token."""
+    """ListClusters lists clusters by name."""
     DeleteCluster: _aio.UnaryUnaryMultiCallable[_cluster_pb2.DeleteClusterRequest, _cluster_pb2.DeleteClusterResponse]  # type: ignore[assignment]
-    """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid. Needs: a valid token."""
+    """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid."""
     WatchClusters: _aio.UnaryStreamMultiCallable[_cluster_pb2.WatchClustersRequest, _cluster_pb2.WatchClustersResponse]  # type: ignore[assignment]
-    """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats."""
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
-    """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else. Needs: a valid token."""
+    """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
     ListAddOns: _aio.UnaryUnaryMultiCallable[_cluster_pb2.ListAddOnsRequest, _cluster_pb2.ListAddOnsResponse]  # type: ignore[assignment]
-    """ListAddOns lists a cluster's add-ons as its agent last reported them. Needs: a valid token."""
+    """ListAddOns lists a cluster's add-ons as its agent last reported them."""
     WatchAddOns: _aio.UnaryStreamMultiCallable[_cluster_pb2.WatchAddOnsRequest, _cluster_pb2.WatchAddOnsResponse]  # type: ignore[assignment]
-    """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+    """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats."""
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     """ClusterService keeps the Kubernetes clusters that agents have joined, or may join."""
@@ -81,7 +81,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.CreateClusterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CreateClusterResponse, _abc.Awaitable[_cluster_pb2.CreateClusterResponse]]:
-        """CreateCluster makes a cluster that an agent can then join. Needs: a valid token."""
+        """CreateCluster makes a cluster that an agent can then join."""
 
     @_abc_1.abstractmethod
     def GetCluster(
@@ -89,7 +89,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.GetClusterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.GetClusterResponse, _abc.Awaitable[_cluster_pb2.GetClusterResponse]]:
-        """GetCluster reads one cluster. Needs: a valid token."""
+        """GetCluster reads one cluster."""
 
     @_abc_1.abstractmethod
     def ListClusters(
@@ -97,7 +97,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.ListClustersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.ListClustersResponse, _abc.Awaitable[_cluster_pb2.ListClustersResponse]]:
-        """ListClusters lists clusters by name. Needs: a valid token."""
+        """ListClusters lists clusters by name."""
 
     @_abc_1.abstractmethod
     def DeleteCluster(
@@ -105,7 +105,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.DeleteClusterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.DeleteClusterResponse, _abc.Awaitable[_cluster_pb2.DeleteClusterResponse]]:
-        """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid. Needs: a valid token."""
+        """DeleteCluster forgets a cluster; it must hold no environments. The agent's identity stops being valid."""
 
     @_abc_1.abstractmethod
     def WatchClusters(
@@ -113,7 +113,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.WatchClustersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_cluster_pb2.WatchClustersResponse], _abc.AsyncIterator[_cluster_pb2.WatchClustersResponse]]:
-        """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+        """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats."""
 
     @_abc_1.abstractmethod
     def CreateJoinToken(
@@ -121,7 +121,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.CreateJoinTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CreateJoinTokenResponse, _abc.Awaitable[_cluster_pb2.CreateJoinTokenResponse]]:
-        """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else. Needs: a valid token."""
+        """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
 
     @_abc_1.abstractmethod
     def ListAddOns(
@@ -129,7 +129,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.ListAddOnsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.ListAddOnsResponse, _abc.Awaitable[_cluster_pb2.ListAddOnsResponse]]:
-        """ListAddOns lists a cluster's add-ons as its agent last reported them. Needs: a valid token."""
+        """ListAddOns lists a cluster's add-ons as its agent last reported them."""
 
     @_abc_1.abstractmethod
     def WatchAddOns(
@@ -137,6 +137,6 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_pb2.WatchAddOnsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_cluster_pb2.WatchAddOnsResponse], _abc.AsyncIterator[_cluster_pb2.WatchAddOnsResponse]]:
-        """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats. Needs: a valid token."""
+        """WatchAddOns sends every add-on of a cluster, then a SYNCED event, then each change, with heartbeats."""
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

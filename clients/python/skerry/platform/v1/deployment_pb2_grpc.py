@@ -67,35 +67,35 @@ class DeploymentServiceServicer:
     """
 
     def GetDeployment(self, request, context):
-        """GetDeployment reads one deployment. Needs: a valid token.
+        """GetDeployment reads one deployment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeployments(self, request, context):
-        """ListDeployments lists an app's deployments, newest first. Needs: a valid token.
+        """ListDeployments lists an app's deployments, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchDeployment(self, request, context):
-        """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended. Needs: a valid token.
+        """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRevision(self, request, context):
-        """GetRevision reads one revision: the compose files as written, without the variables' values. Needs: a valid token.
+        """GetRevision reads one revision: the compose files as written, without the variables' values.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRevisions(self, request, context):
-        """ListRevisions lists an app's revisions, newest first, without their files. Needs: a valid token.
+        """ListRevisions lists an app's revisions, newest first, without their files.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,15 +34,15 @@ class DeploymentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeploymentServiceAsyncStub: ...
     GetDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetDeploymentRequest, _deployment_pb2.GetDeploymentResponse]
-    """GetDeployment reads one deployment. Needs: a valid token."""
+    """GetDeployment reads one deployment."""
     ListDeployments: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ListDeploymentsRequest, _deployment_pb2.ListDeploymentsResponse]
-    """ListDeployments lists an app's deployments, newest first. Needs: a valid token."""
+    """ListDeployments lists an app's deployments, newest first."""
     WatchDeployment: _grpc.UnaryStreamMultiCallable[_deployment_pb2.WatchDeploymentRequest, _deployment_pb2.WatchDeploymentResponse]
-    """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended. Needs: a valid token."""
+    """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended."""
     GetRevision: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.GetRevisionRequest, _deployment_pb2.GetRevisionResponse]
-    """GetRevision reads one revision: the compose files as written, without the variables' values. Needs: a valid token."""
+    """GetRevision reads one revision: the compose files as written, without the variables' values."""
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_deployment_pb2.ListRevisionsRequest, _deployment_pb2.ListRevisionsResponse]
-    """ListRevisions lists an app's revisions, newest first, without their files. Needs: a valid token."""
+    """ListRevisions lists an app's revisions, newest first, without their files."""
 
 @_typing.type_check_only
 class DeploymentServiceAsyncStub(DeploymentServiceStub):
@@ -50,15 +50,15 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDeployment: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetDeploymentRequest, _deployment_pb2.GetDeploymentResponse]  # type: ignore[assignment]
-    """GetDeployment reads one deployment. Needs: a valid token."""
+    """GetDeployment reads one deployment."""
     ListDeployments: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ListDeploymentsRequest, _deployment_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
-    """ListDeployments lists an app's deployments, newest first. Needs: a valid token."""
+    """ListDeployments lists an app's deployments, newest first."""
     WatchDeployment: _aio.UnaryStreamMultiCallable[_deployment_pb2.WatchDeploymentRequest, _deployment_pb2.WatchDeploymentResponse]  # type: ignore[assignment]
-    """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended. Needs: a valid token."""
+    """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended."""
     GetRevision: _aio.UnaryUnaryMultiCallable[_deployment_pb2.GetRevisionRequest, _deployment_pb2.GetRevisionResponse]  # type: ignore[assignment]
-    """GetRevision reads one revision: the compose files as written, without the variables' values. Needs: a valid token."""
+    """GetRevision reads one revision: the compose files as written, without the variables' values."""
     ListRevisions: _aio.UnaryUnaryMultiCallable[_deployment_pb2.ListRevisionsRequest, _deployment_pb2.ListRevisionsResponse]  # type: ignore[assignment]
-    """ListRevisions lists an app's revisions, newest first, without their files. Needs: a valid token."""
+    """ListRevisions lists an app's revisions, newest first, without their files."""
 
 class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """DeploymentService shows the rollouts of apps and the revisions they roll out."""
@@ -69,7 +69,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_pb2.GetDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.GetDeploymentResponse, _abc.Awaitable[_deployment_pb2.GetDeploymentResponse]]:
-        """GetDeployment reads one deployment. Needs: a valid token."""
+        """GetDeployment reads one deployment."""
 
     @_abc_1.abstractmethod
     def ListDeployments(
@@ -77,7 +77,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_pb2.ListDeploymentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.ListDeploymentsResponse, _abc.Awaitable[_deployment_pb2.ListDeploymentsResponse]]:
-        """ListDeployments lists an app's deployments, newest first. Needs: a valid token."""
+        """ListDeployments lists an app's deployments, newest first."""
 
     @_abc_1.abstractmethod
     def WatchDeployment(
@@ -85,7 +85,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_pb2.WatchDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_deployment_pb2.WatchDeploymentResponse], _abc.AsyncIterator[_deployment_pb2.WatchDeploymentResponse]]:
-        """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended. Needs: a valid token."""
+        """WatchDeployment sends the deployment now and after each change, with heartbeats, and ends when it has ended."""
 
     @_abc_1.abstractmethod
     def GetRevision(
@@ -93,7 +93,7 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_pb2.GetRevisionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.GetRevisionResponse, _abc.Awaitable[_deployment_pb2.GetRevisionResponse]]:
-        """GetRevision reads one revision: the compose files as written, without the variables' values. Needs: a valid token."""
+        """GetRevision reads one revision: the compose files as written, without the variables' values."""
 
     @_abc_1.abstractmethod
     def ListRevisions(
@@ -101,6 +101,6 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_pb2.ListRevisionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_pb2.ListRevisionsResponse, _abc.Awaitable[_deployment_pb2.ListRevisionsResponse]]:
-        """ListRevisions lists an app's revisions, newest first, without their files. Needs: a valid token."""
+        """ListRevisions lists an app's revisions, newest first, without their files."""
 
 def add_DeploymentServiceServicer_to_server(servicer: DeploymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,36 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from skerry.platform.v1 import operation_pb2 as skerry_dot_platform_dot_v1_dot_operation__pb2
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 from skerry.platform.v1 import state_pb2 as skerry_dot_platform_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$skerry/platform/v1/environment.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"skerry/platform/v1/operation.proto\x1a\x1eskerry/platform/v1/state.proto\"\xaf\x02\n\x0b\x45nvironment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\x12\x11\n\tnamespace\x18\x05 \x01(\t\x12(\n\x05state\x18\x06 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x31\n\nconditions\x18\x07 \x03(\x0b\x32\x1d.skerry.platform.v1.Condition\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"}\n\x18\x43reateEnvironmentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0e\x65nvironment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x83\x01\n\x19\x43reateEnvironmentResponse\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\x12\x30\n\toperation\x18\x02 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"%\n\x15GetEnvironmentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"N\n\x16GetEnvironmentResponse\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\"P\n\x17ListEnvironmentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x18ListEnvironmentsResponse\x12\x35\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1f.skerry.platform.v1.Environment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x18\x44\x65leteEnvironmentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"M\n\x19\x44\x65leteEnvironmentResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation2\xd0\x03\n\x12\x45nvironmentService\x12p\n\x11\x43reateEnvironment\x12,.skerry.platform.v1.CreateEnvironmentRequest\x1a-.skerry.platform.v1.CreateEnvironmentResponse\x12g\n\x0eGetEnvironment\x12).skerry.platform.v1.GetEnvironmentRequest\x1a*.skerry.platform.v1.GetEnvironmentResponse\x12m\n\x10ListEnvironments\x12+.skerry.platform.v1.ListEnvironmentsRequest\x1a,.skerry.platform.v1.ListEnvironmentsResponse\x12p\n\x11\x44\x65leteEnvironment\x12,.skerry.platform.v1.DeleteEnvironmentRequest\x1a-.skerry.platform.v1.DeleteEnvironmentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$skerry/platform/v1/environment.proto\x12\x12skerry.platform.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"skerry/platform/v1/operation.proto\x1a\x1dskerry/platform/v1/rule.proto\x1a\x1eskerry/platform/v1/state.proto\"\xc2\x02\n\x0b\x45nvironment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\x12\x11\n\tnamespace\x18\x05 \x01(\t\x12(\n\x05state\x18\x06 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x31\n\nconditions\x18\x07 \x03(\x0b\x32\x1d.skerry.platform.v1.Condition\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x11\n\tprotected\x18\x0b \x01(\x08\"\x90\x01\n\x18\x43reateEnvironmentRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0e\x65nvironment_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x11\n\tprotected\x18\x06 \x01(\x08\"\x83\x01\n\x19\x43reateEnvironmentResponse\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\x12\x30\n\toperation\x18\x02 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"%\n\x15GetEnvironmentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"N\n\x16GetEnvironmentResponse\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\"P\n\x17ListEnvironmentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x18ListEnvironmentsResponse\x12\x35\n\x0c\x65nvironments\x18\x01 \x03(\x0b\x32\x1f.skerry.platform.v1.Environment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x18UpdateEnvironmentRequest\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Q\n\x19UpdateEnvironmentResponse\x12\x34\n\x0b\x65nvironment\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.Environment\"Y\n\x18\x44\x65leteEnvironmentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"M\n\x19\x44\x65leteEnvironmentResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation2\xa7\x05\n\x12\x45nvironmentService\x12\x82\x01\n\x11\x43reateEnvironment\x12,.skerry.platform.v1.CreateEnvironmentRequest\x1a-.skerry.platform.v1.CreateEnvironmentResponse\"\x10\xea\xe0\x18\x0c\x08\x08\x12\x06parent0\x01\x12u\n\x0eGetEnvironment\x12).skerry.platform.v1.GetEnvironmentRequest\x1a*.skerry.platform.v1.GetEnvironmentResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12\x7f\n\x10ListEnvironments\x12+.skerry.platform.v1.ListEnvironmentsRequest\x1a,.skerry.platform.v1.ListEnvironmentsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x12\x8e\x01\n\x11UpdateEnvironment\x12,.skerry.platform.v1.UpdateEnvironmentRequest\x1a-.skerry.platform.v1.UpdateEnvironmentResponse\"\x1c\xea\xe0\x18\x18\x08\x08\x12\x10\x65nvironment.name\x18\x04\x30\x01\x12\x82\x01\n\x11\x44\x65leteEnvironment\x12,.skerry.platform.v1.DeleteEnvironmentRequest\x1a-.skerry.platform.v1.DeleteEnvironmentResponse\"\x10\xea\xe0\x18\x0c\x08\x08\x12\x04name\x18\x04\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.environment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENVIRONMENT']._serialized_start=162
-  _globals['_ENVIRONMENT']._serialized_end=465
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=467
-  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=592
-  _globals['_CREATEENVIRONMENTRESPONSE']._serialized_start=595
-  _globals['_CREATEENVIRONMENTRESPONSE']._serialized_end=726
-  _globals['_GETENVIRONMENTREQUEST']._serialized_start=728
-  _globals['_GETENVIRONMENTREQUEST']._serialized_end=765
-  _globals['_GETENVIRONMENTRESPONSE']._serialized_start=767
-  _globals['_GETENVIRONMENTRESPONSE']._serialized_end=845
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=847
-  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=927
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=929
-  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=1035
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=1037
-  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=1126
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1128
-  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1205
-  _globals['_ENVIRONMENTSERVICE']._serialized_start=1208
-  _globals['_ENVIRONMENTSERVICE']._serialized_end=1672
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['CreateEnvironment']._loaded_options = None
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['CreateEnvironment']._serialized_options = b'\352\340\030\014\010\010\022\006parent0\001'
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['GetEnvironment']._loaded_options = None
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['GetEnvironment']._serialized_options = b'\352\340\030\010\010\001\022\004name'
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['ListEnvironments']._loaded_options = None
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['ListEnvironments']._serialized_options = b'\352\340\030\014\010\001\022\006parent(\001'
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['UpdateEnvironment']._loaded_options = None
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['UpdateEnvironment']._serialized_options = b'\352\340\030\030\010\010\022\020environment.name\030\0040\001'
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['DeleteEnvironment']._loaded_options = None
+  _globals['_ENVIRONMENTSERVICE'].methods_by_name['DeleteEnvironment']._serialized_options = b'\352\340\030\014\010\010\022\004name\030\0040\001'
+  _globals['_ENVIRONMENT']._serialized_start=227
+  _globals['_ENVIRONMENT']._serialized_end=549
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_start=552
+  _globals['_CREATEENVIRONMENTREQUEST']._serialized_end=696
+  _globals['_CREATEENVIRONMENTRESPONSE']._serialized_start=699
+  _globals['_CREATEENVIRONMENTRESPONSE']._serialized_end=830
+  _globals['_GETENVIRONMENTREQUEST']._serialized_start=832
+  _globals['_GETENVIRONMENTREQUEST']._serialized_end=869
+  _globals['_GETENVIRONMENTRESPONSE']._serialized_start=871
+  _globals['_GETENVIRONMENTRESPONSE']._serialized_end=949
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_start=951
+  _globals['_LISTENVIRONMENTSREQUEST']._serialized_end=1031
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_start=1033
+  _globals['_LISTENVIRONMENTSRESPONSE']._serialized_end=1139
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_start=1142
+  _globals['_UPDATEENVIRONMENTREQUEST']._serialized_end=1291
+  _globals['_UPDATEENVIRONMENTRESPONSE']._serialized_start=1293
+  _globals['_UPDATEENVIRONMENTRESPONSE']._serialized_end=1374
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_start=1376
+  _globals['_DELETEENVIRONMENTREQUEST']._serialized_end=1465
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_start=1467
+  _globals['_DELETEENVIRONMENTRESPONSE']._serialized_end=1544
+  _globals['_ENVIRONMENTSERVICE']._serialized_start=1547
+  _globals['_ENVIRONMENTSERVICE']._serialized_end=2226
 # @@protoc_insertion_point(module_scope)

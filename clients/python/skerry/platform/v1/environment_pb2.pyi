@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -37,6 +38,7 @@ class Environment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    PROTECTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`organizations/{organization}/projects/{project}/environments/{environment}`."""
     uid: _builtins.str
@@ -51,6 +53,8 @@ class Environment(_message.Message):
     """Whether the namespace stands."""
     etag: _builtins.str
     """Changes with every change."""
+    protected: _builtins.bool
+    """Deploys, deletions and commands in containers need the permissions for protected environments as well."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.Condition]:
         """Why, in parts."""
@@ -76,10 +80,11 @@ class Environment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        protected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "conditions", b"conditions", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "namespace", b"namespace", "state", b"state", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "conditions", b"conditions", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "namespace", b"namespace", "protected", b"protected", "state", b"state", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,6 +101,7 @@ class CreateEnvironmentRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROTECTED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`organizations/{organization}/projects/{project}`."""
     environment_id: _builtins.str
@@ -106,6 +112,8 @@ class CreateEnvironmentRequest(_message.Message):
     """For people; the id when empty."""
     request_id: _builtins.str
     """A UUID that makes a repeat of this call harmless."""
+    protected: _builtins.bool
+    """Whether it is protected, as production is."""
     def __init__(
         self,
         *,
@@ -114,10 +122,11 @@ class CreateEnvironmentRequest(_message.Message):
         cluster: _builtins.str = ...,
         display_name: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        protected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "display_name", b"display_name", "environment_id", b"environment_id", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "display_name", b"display_name", "environment_id", b"environment_id", "parent", b"parent", "protected", b"protected", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,6 +265,64 @@ class ListEnvironmentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEnvironmentsResponse: _TypeAlias = ListEnvironmentsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateEnvironmentRequest(_message.Message):
+    """UpdateEnvironmentRequest carries the new values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID that makes a repeat of this call harmless."""
+    @_builtins.property
+    def environment(self) -> Global___Environment:
+        """The environment: its name, the fields that change, and its etag when it must still be that one."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields change: `display_name`, `protected`."""
+
+    def __init__(
+        self,
+        *,
+        environment: Global___Environment | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateEnvironmentRequest: _TypeAlias = UpdateEnvironmentRequest  # noqa: Y015
+
+@_typing.final
+class UpdateEnvironmentResponse(_message.Message):
+    """UpdateEnvironmentResponse carries it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def environment(self) -> Global___Environment:
+        """The environment."""
+
+    def __init__(
+        self,
+        *,
+        environment: Global___Environment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateEnvironmentResponse: _TypeAlias = UpdateEnvironmentResponse  # noqa: Y015
 
 @_typing.final
 class DeleteEnvironmentRequest(_message.Message):

@@ -50,6 +50,11 @@ class EnvironmentServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsResponse.FromString,
                 _registered_method=True)
+        self.UpdateEnvironment = channel.unary_unary(
+                '/skerry.platform.v1.EnvironmentService/UpdateEnvironment',
+                request_serializer=skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentResponse.FromString,
+                _registered_method=True)
         self.DeleteEnvironment = channel.unary_unary(
                 '/skerry.platform.v1.EnvironmentService/DeleteEnvironment',
                 request_serializer=skerry_dot_platform_dot_v1_dot_environment__pb2.DeleteEnvironmentRequest.SerializeToString,
@@ -62,28 +67,35 @@ class EnvironmentServiceServicer:
     """
 
     def CreateEnvironment(self, request, context):
-        """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies. Needs: a valid token.
+        """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEnvironment(self, request, context):
-        """GetEnvironment reads one environment. Needs: a valid token.
+        """GetEnvironment reads one environment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEnvironments(self, request, context):
-        """ListEnvironments lists a project's environments by name. Needs: a valid token.
+        """ListEnvironments lists a project's environments by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateEnvironment(self, request, context):
+        """UpdateEnvironment changes the display name, and whether the environment is protected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteEnvironment(self, request, context):
-        """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it. Needs: a valid token.
+        """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +118,11 @@ def add_EnvironmentServiceServicer_to_server(servicer, server):
                     servicer.ListEnvironments,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsResponse.SerializeToString,
+            ),
+            'UpdateEnvironment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateEnvironment,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentResponse.SerializeToString,
             ),
             'DeleteEnvironment': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteEnvironment,
@@ -195,6 +212,33 @@ class EnvironmentService:
             '/skerry.platform.v1.EnvironmentService/ListEnvironments',
             skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_environment__pb2.ListEnvironmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateEnvironment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.EnvironmentService/UpdateEnvironment',
+            skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_environment__pb2.UpdateEnvironmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

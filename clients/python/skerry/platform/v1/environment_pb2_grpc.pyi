@@ -34,13 +34,15 @@ class EnvironmentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EnvironmentServiceAsyncStub: ...
     CreateEnvironment: _grpc.UnaryUnaryMultiCallable[_environment_pb2.CreateEnvironmentRequest, _environment_pb2.CreateEnvironmentResponse]
-    """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies. Needs: a valid token."""
+    """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies."""
     GetEnvironment: _grpc.UnaryUnaryMultiCallable[_environment_pb2.GetEnvironmentRequest, _environment_pb2.GetEnvironmentResponse]
-    """GetEnvironment reads one environment. Needs: a valid token."""
+    """GetEnvironment reads one environment."""
     ListEnvironments: _grpc.UnaryUnaryMultiCallable[_environment_pb2.ListEnvironmentsRequest, _environment_pb2.ListEnvironmentsResponse]
-    """ListEnvironments lists a project's environments by name. Needs: a valid token."""
+    """ListEnvironments lists a project's environments by name."""
+    UpdateEnvironment: _grpc.UnaryUnaryMultiCallable[_environment_pb2.UpdateEnvironmentRequest, _environment_pb2.UpdateEnvironmentResponse]
+    """UpdateEnvironment changes the display name, and whether the environment is protected."""
     DeleteEnvironment: _grpc.UnaryUnaryMultiCallable[_environment_pb2.DeleteEnvironmentRequest, _environment_pb2.DeleteEnvironmentResponse]
-    """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it. Needs: a valid token."""
+    """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it."""
 
 @_typing.type_check_only
 class EnvironmentServiceAsyncStub(EnvironmentServiceStub):
@@ -48,13 +50,15 @@ class EnvironmentServiceAsyncStub(EnvironmentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEnvironment: _aio.UnaryUnaryMultiCallable[_environment_pb2.CreateEnvironmentRequest, _environment_pb2.CreateEnvironmentResponse]  # type: ignore[assignment]
-    """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies. Needs: a valid token."""
+    """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies."""
     GetEnvironment: _aio.UnaryUnaryMultiCallable[_environment_pb2.GetEnvironmentRequest, _environment_pb2.GetEnvironmentResponse]  # type: ignore[assignment]
-    """GetEnvironment reads one environment. Needs: a valid token."""
+    """GetEnvironment reads one environment."""
     ListEnvironments: _aio.UnaryUnaryMultiCallable[_environment_pb2.ListEnvironmentsRequest, _environment_pb2.ListEnvironmentsResponse]  # type: ignore[assignment]
-    """ListEnvironments lists a project's environments by name. Needs: a valid token."""
+    """ListEnvironments lists a project's environments by name."""
+    UpdateEnvironment: _aio.UnaryUnaryMultiCallable[_environment_pb2.UpdateEnvironmentRequest, _environment_pb2.UpdateEnvironmentResponse]  # type: ignore[assignment]
+    """UpdateEnvironment changes the display name, and whether the environment is protected."""
     DeleteEnvironment: _aio.UnaryUnaryMultiCallable[_environment_pb2.DeleteEnvironmentRequest, _environment_pb2.DeleteEnvironmentResponse]  # type: ignore[assignment]
-    """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it. Needs: a valid token."""
+    """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it."""
 
 class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """EnvironmentService keeps environments: one namespace of one cluster each, walled off from all others."""
@@ -65,7 +69,7 @@ class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _environment_pb2.CreateEnvironmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_environment_pb2.CreateEnvironmentResponse, _abc.Awaitable[_environment_pb2.CreateEnvironmentResponse]]:
-        """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies. Needs: a valid token."""
+        """CreateEnvironment makes an environment and asks its cluster's agent for the namespace, quota and policies."""
 
     @_abc_1.abstractmethod
     def GetEnvironment(
@@ -73,7 +77,7 @@ class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _environment_pb2.GetEnvironmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_environment_pb2.GetEnvironmentResponse, _abc.Awaitable[_environment_pb2.GetEnvironmentResponse]]:
-        """GetEnvironment reads one environment. Needs: a valid token."""
+        """GetEnvironment reads one environment."""
 
     @_abc_1.abstractmethod
     def ListEnvironments(
@@ -81,7 +85,15 @@ class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _environment_pb2.ListEnvironmentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_environment_pb2.ListEnvironmentsResponse, _abc.Awaitable[_environment_pb2.ListEnvironmentsResponse]]:
-        """ListEnvironments lists a project's environments by name. Needs: a valid token."""
+        """ListEnvironments lists a project's environments by name."""
+
+    @_abc_1.abstractmethod
+    def UpdateEnvironment(
+        self,
+        request: _environment_pb2.UpdateEnvironmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_environment_pb2.UpdateEnvironmentResponse, _abc.Awaitable[_environment_pb2.UpdateEnvironmentResponse]]:
+        """UpdateEnvironment changes the display name, and whether the environment is protected."""
 
     @_abc_1.abstractmethod
     def DeleteEnvironment(
@@ -89,6 +101,6 @@ class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _environment_pb2.DeleteEnvironmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_environment_pb2.DeleteEnvironmentResponse, _abc.Awaitable[_environment_pb2.DeleteEnvironmentResponse]]:
-        """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it. Needs: a valid token."""
+        """DeleteEnvironment deletes an environment, its namespace and, only when asked to, the apps and volumes in it."""
 
 def add_EnvironmentServiceServicer_to_server(servicer: EnvironmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

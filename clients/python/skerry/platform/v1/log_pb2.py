@@ -23,25 +23,28 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/platform/v1/log.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n\x0fTailLogsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ntail_lines\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08previous\x18\x06 \x01(\x08\x42\r\n\x0b_tail_lines\"\xa6\x01\n\x10TailLogsResponse\x12-\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1c.skerry.platform.v1.LogChunkH\x00\x12)\n\x03gap\x18\x02 \x01(\x0b\x32\x1a.skerry.platform.v1.LogGapH\x00\x12/\n\x06source\x18\x03 \x01(\x0b\x32\x1d.skerry.platform.v1.LogSourceH\x00\x42\x07\n\x05\x65vent\"\\\n\x08LogChunk\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\r\n\x05lines\x18\x04 \x01(\x0c\x12\x10\n\x08restarts\x18\x05 \x01(\x05\"f\n\x06LogGap\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"\\\n\tLogSource\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\x12\x0f\n\x07message\x18\x05 \x01(\t2e\n\nLogService\x12W\n\x08TailLogs\x12#.skerry.platform.v1.TailLogsRequest\x1a$.skerry.platform.v1.TailLogsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/platform/v1/log.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"\xaa\x01\n\x0fTailLogsRequest\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ntail_lines\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08previous\x18\x06 \x01(\x08\x42\r\n\x0b_tail_lines\"\xa6\x01\n\x10TailLogsResponse\x12-\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1c.skerry.platform.v1.LogChunkH\x00\x12)\n\x03gap\x18\x02 \x01(\x0b\x32\x1a.skerry.platform.v1.LogGapH\x00\x12/\n\x06source\x18\x03 \x01(\x0b\x32\x1d.skerry.platform.v1.LogSourceH\x00\x42\x07\n\x05\x65vent\"\\\n\x08LogChunk\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\r\n\x05lines\x18\x04 \x01(\x0c\x12\x10\n\x08restarts\x18\x05 \x01(\x05\"f\n\x06LogGap\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12-\n\tfrom_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x04 \x01(\t\"\\\n\tLogSource\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\r\n\x05\x65nded\x18\x04 \x01(\x08\x12\x0f\n\x07message\x18\x05 \x01(\t2r\n\nLogService\x12\x64\n\x08TailLogs\x12#.skerry.platform.v1.TailLogsRequest\x1a$.skerry.platform.v1.TailLogsResponse\"\x0b\xea\xe0\x18\x07\x08\x02\x12\x03\x61pp0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAILLOGSREQUEST']._serialized_start=86
-  _globals['_TAILLOGSREQUEST']._serialized_end=256
-  _globals['_TAILLOGSRESPONSE']._serialized_start=259
-  _globals['_TAILLOGSRESPONSE']._serialized_end=425
-  _globals['_LOGCHUNK']._serialized_start=427
-  _globals['_LOGCHUNK']._serialized_end=519
-  _globals['_LOGGAP']._serialized_start=521
-  _globals['_LOGGAP']._serialized_end=623
-  _globals['_LOGSOURCE']._serialized_start=625
-  _globals['_LOGSOURCE']._serialized_end=717
-  _globals['_LOGSERVICE']._serialized_start=719
-  _globals['_LOGSERVICE']._serialized_end=820
+  _globals['_LOGSERVICE'].methods_by_name['TailLogs']._loaded_options = None
+  _globals['_LOGSERVICE'].methods_by_name['TailLogs']._serialized_options = b'\352\340\030\007\010\002\022\003app'
+  _globals['_TAILLOGSREQUEST']._serialized_start=117
+  _globals['_TAILLOGSREQUEST']._serialized_end=287
+  _globals['_TAILLOGSRESPONSE']._serialized_start=290
+  _globals['_TAILLOGSRESPONSE']._serialized_end=456
+  _globals['_LOGCHUNK']._serialized_start=458
+  _globals['_LOGCHUNK']._serialized_end=550
+  _globals['_LOGGAP']._serialized_start=552
+  _globals['_LOGGAP']._serialized_end=654
+  _globals['_LOGSOURCE']._serialized_start=656
+  _globals['_LOGSOURCE']._serialized_end=748
+  _globals['_LOGSERVICE']._serialized_start=750
+  _globals['_LOGSERVICE']._serialized_end=864
 # @@protoc_insertion_point(module_scope)

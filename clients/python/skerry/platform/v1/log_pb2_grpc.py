@@ -48,7 +48,7 @@ class LogServiceServicer:
 
     def TailLogs(self, request, context):
         """TailLogs sends log lines of an app's pods, and with `follow` goes on as pods come, restart and go. A cut between the
-        control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`. Needs: a valid token.
+        control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

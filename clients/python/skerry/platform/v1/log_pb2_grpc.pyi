@@ -35,7 +35,7 @@ class LogServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LogServiceAsyncStub: ...
     TailLogs: _grpc.UnaryStreamMultiCallable[_log_pb2.TailLogsRequest, _log_pb2.TailLogsResponse]
     """TailLogs sends log lines of an app's pods, and with `follow` goes on as pods come, restart and go. A cut between the
-    control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`. Needs: a valid token.
+    control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`.
     """
 
 @_typing.type_check_only
@@ -45,7 +45,7 @@ class LogServiceAsyncStub(LogServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     TailLogs: _aio.UnaryStreamMultiCallable[_log_pb2.TailLogsRequest, _log_pb2.TailLogsResponse]  # type: ignore[assignment]
     """TailLogs sends log lines of an app's pods, and with `follow` goes on as pods come, restart and go. A cut between the
-    control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`. Needs: a valid token.
+    control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`.
     """
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -58,7 +58,7 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_log_pb2.TailLogsResponse], _abc.AsyncIterator[_log_pb2.TailLogsResponse]]:
         """TailLogs sends log lines of an app's pods, and with `follow` goes on as pods come, restart and go. A cut between the
-        control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`. Needs: a valid token.
+        control plane and the agent of up to a minute is bridged; what could not be had is said in a `gap`.
         """
 
 def add_LogServiceServicer_to_server(servicer: LogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

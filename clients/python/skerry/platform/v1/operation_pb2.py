@@ -24,35 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from skerry.platform.v1 import error_pb2 as skerry_dot_platform_dot_v1_dot_error__pb2
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"skerry/platform/v1/operation.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eskerry/platform/v1/error.proto\"\xc7\x02\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x31\n\x05\x65rror\x18\x05 \x01(\x0b\x32\".skerry.platform.v1.OperationError\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndeployment\x18\x0b \x01(\t\"`\n\x0eOperationError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.skerry.platform.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"#\n\x13GetOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x14GetOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"c\n\x15ListOperationsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tive_only\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"d\n\x16ListOperationsResponse\x12\x31\n\noperations\x18\x01 \x03(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15WatchOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x16WatchOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\":\n\x16\x43\x61ncelOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"K\n\x17\x43\x61ncelOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation2\xb5\x03\n\x10OperationService\x12\x61\n\x0cGetOperation\x12\'.skerry.platform.v1.GetOperationRequest\x1a(.skerry.platform.v1.GetOperationResponse\x12g\n\x0eListOperations\x12).skerry.platform.v1.ListOperationsRequest\x1a*.skerry.platform.v1.ListOperationsResponse\x12i\n\x0eWatchOperation\x12).skerry.platform.v1.WatchOperationRequest\x1a*.skerry.platform.v1.WatchOperationResponse0\x01\x12j\n\x0f\x43\x61ncelOperation\x12*.skerry.platform.v1.CancelOperationRequest\x1a+.skerry.platform.v1.CancelOperationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"skerry/platform/v1/operation.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eskerry/platform/v1/error.proto\x1a\x1dskerry/platform/v1/rule.proto\"\xc7\x02\n\tOperation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12\x31\n\x05\x65rror\x18\x05 \x01(\x0b\x32\".skerry.platform.v1.OperationError\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x18\n\x10\x63\x61ncel_requested\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndeployment\x18\x0b \x01(\t\"`\n\x0eOperationError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.skerry.platform.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"#\n\x13GetOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"H\n\x14GetOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"c\n\x15ListOperationsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tive_only\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"d\n\x16ListOperationsResponse\x12\x31\n\noperations\x18\x01 \x03(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15WatchOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x16WatchOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\":\n\x16\x43\x61ncelOperationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"K\n\x17\x43\x61ncelOperationResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation2\xf5\x03\n\x10OperationService\x12o\n\x0cGetOperation\x12\'.skerry.platform.v1.GetOperationRequest\x1a(.skerry.platform.v1.GetOperationResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12y\n\x0eListOperations\x12).skerry.platform.v1.ListOperationsRequest\x1a*.skerry.platform.v1.ListOperationsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06target(\x01\x12w\n\x0eWatchOperation\x12).skerry.platform.v1.WatchOperationRequest\x1a*.skerry.platform.v1.WatchOperationResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name0\x01\x12|\n\x0f\x43\x61ncelOperation\x12*.skerry.platform.v1.CancelOperationRequest\x1a+.skerry.platform.v1.CancelOperationResponse\"\x10\xea\xe0\x18\x0c\x08\x03\x12\x04name\x18\x04\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATION']._serialized_start=124
-  _globals['_OPERATION']._serialized_end=451
-  _globals['_OPERATIONERROR']._serialized_start=453
-  _globals['_OPERATIONERROR']._serialized_end=549
-  _globals['_GETOPERATIONREQUEST']._serialized_start=551
-  _globals['_GETOPERATIONREQUEST']._serialized_end=586
-  _globals['_GETOPERATIONRESPONSE']._serialized_start=588
-  _globals['_GETOPERATIONRESPONSE']._serialized_end=660
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=662
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=761
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=763
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=863
-  _globals['_WATCHOPERATIONREQUEST']._serialized_start=865
-  _globals['_WATCHOPERATIONREQUEST']._serialized_end=902
-  _globals['_WATCHOPERATIONRESPONSE']._serialized_start=904
-  _globals['_WATCHOPERATIONRESPONSE']._serialized_end=978
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=980
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1038
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1040
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1115
-  _globals['_OPERATIONSERVICE']._serialized_start=1118
-  _globals['_OPERATIONSERVICE']._serialized_end=1555
+  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._loaded_options = None
+  _globals['_OPERATIONSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\352\340\030\010\010\001\022\004name'
+  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._loaded_options = None
+  _globals['_OPERATIONSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\352\340\030\014\010\001\022\006target(\001'
+  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._loaded_options = None
+  _globals['_OPERATIONSERVICE'].methods_by_name['WatchOperation']._serialized_options = b'\352\340\030\010\010\001\022\004name'
+  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
+  _globals['_OPERATIONSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\352\340\030\014\010\003\022\004name\030\0040\001'
+  _globals['_OPERATION']._serialized_start=155
+  _globals['_OPERATION']._serialized_end=482
+  _globals['_OPERATIONERROR']._serialized_start=484
+  _globals['_OPERATIONERROR']._serialized_end=580
+  _globals['_GETOPERATIONREQUEST']._serialized_start=582
+  _globals['_GETOPERATIONREQUEST']._serialized_end=617
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=619
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=691
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=693
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=792
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=794
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=894
+  _globals['_WATCHOPERATIONREQUEST']._serialized_start=896
+  _globals['_WATCHOPERATIONREQUEST']._serialized_end=933
+  _globals['_WATCHOPERATIONRESPONSE']._serialized_start=935
+  _globals['_WATCHOPERATIONRESPONSE']._serialized_end=1009
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1011
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1069
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1071
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1146
+  _globals['_OPERATIONSERVICE']._serialized_start=1149
+  _globals['_OPERATIONSERVICE']._serialized_end=1650
 # @@protoc_insertion_point(module_scope)

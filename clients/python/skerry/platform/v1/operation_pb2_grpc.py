@@ -62,28 +62,28 @@ class OperationServiceServicer:
     """
 
     def GetOperation(self, request, context):
-        """GetOperation reads one operation. Needs: a valid token.
+        """GetOperation reads one operation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOperations(self, request, context):
-        """ListOperations lists operations, newest first. Needs: a valid token.
+        """ListOperations lists operations, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchOperation(self, request, context):
-        """WatchOperation sends the operation now and after each change, and ends when it is done. Needs: a valid token.
+        """WatchOperation sends the operation now and after each change, and ends when it is done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOperation(self, request, context):
-        """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing. Needs: a valid token.
+        """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,13 +34,13 @@ class OperationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperationServiceAsyncStub: ...
     GetOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.GetOperationRequest, _operation_pb2.GetOperationResponse]
-    """GetOperation reads one operation. Needs: a valid token."""
+    """GetOperation reads one operation."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operation_pb2.ListOperationsRequest, _operation_pb2.ListOperationsResponse]
-    """ListOperations lists operations, newest first. Needs: a valid token."""
+    """ListOperations lists operations, newest first."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operation_pb2.WatchOperationResponse]
-    """WatchOperation sends the operation now and after each change, and ends when it is done. Needs: a valid token."""
+    """WatchOperation sends the operation now and after each change, and ends when it is done."""
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operation_pb2.CancelOperationRequest, _operation_pb2.CancelOperationResponse]
-    """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing. Needs: a valid token."""
+    """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing."""
 
 @_typing.type_check_only
 class OperationServiceAsyncStub(OperationServiceStub):
@@ -48,13 +48,13 @@ class OperationServiceAsyncStub(OperationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.GetOperationRequest, _operation_pb2.GetOperationResponse]  # type: ignore[assignment]
-    """GetOperation reads one operation. Needs: a valid token."""
+    """GetOperation reads one operation."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operation_pb2.ListOperationsRequest, _operation_pb2.ListOperationsResponse]  # type: ignore[assignment]
-    """ListOperations lists operations, newest first. Needs: a valid token."""
+    """ListOperations lists operations, newest first."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operation_pb2.WatchOperationRequest, _operation_pb2.WatchOperationResponse]  # type: ignore[assignment]
-    """WatchOperation sends the operation now and after each change, and ends when it is done. Needs: a valid token."""
+    """WatchOperation sends the operation now and after each change, and ends when it is done."""
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operation_pb2.CancelOperationRequest, _operation_pb2.CancelOperationResponse]  # type: ignore[assignment]
-    """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing. Needs: a valid token."""
+    """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing."""
 
 class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
     """OperationService follows long-running work: deploys, deletions, environment set-up."""
@@ -65,7 +65,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.GetOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.GetOperationResponse, _abc.Awaitable[_operation_pb2.GetOperationResponse]]:
-        """GetOperation reads one operation. Needs: a valid token."""
+        """GetOperation reads one operation."""
 
     @_abc_1.abstractmethod
     def ListOperations(
@@ -73,7 +73,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.ListOperationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.ListOperationsResponse, _abc.Awaitable[_operation_pb2.ListOperationsResponse]]:
-        """ListOperations lists operations, newest first. Needs: a valid token."""
+        """ListOperations lists operations, newest first."""
 
     @_abc_1.abstractmethod
     def WatchOperation(
@@ -81,7 +81,7 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.WatchOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operation_pb2.WatchOperationResponse], _abc.AsyncIterator[_operation_pb2.WatchOperationResponse]]:
-        """WatchOperation sends the operation now and after each change, and ends when it is done. Needs: a valid token."""
+        """WatchOperation sends the operation now and after each change, and ends when it is done."""
 
     @_abc_1.abstractmethod
     def CancelOperation(
@@ -89,6 +89,6 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operation_pb2.CancelOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.CancelOperationResponse, _abc.Awaitable[_operation_pb2.CancelOperationResponse]]:
-        """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing. Needs: a valid token."""
+        """CancelOperation asks for the work to stop; what was applied stays. Cancelling a finished operation changes nothing."""
 
 def add_OperationServiceServicer_to_server(servicer: OperationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,33 +23,42 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n skerry/platform/v1/project.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n\x07Project\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"d\n\x14\x43reateProjectRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x15\x43reateProjectResponse\x12,\n\x07project\x18\x01 \x01(\x0b\x32\x1b.skerry.platform.v1.Project\"!\n\x11GetProjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"B\n\x12GetProjectResponse\x12,\n\x07project\x18\x01 \x01(\x0b\x32\x1b.skerry.platform.v1.Project\"L\n\x13ListProjectsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x14ListProjectsResponse\x12-\n\x08projects\x18\x01 \x03(\x0b\x32\x1b.skerry.platform.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x44\x65leteProjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteProjectResponse2\x9c\x03\n\x0eProjectService\x12\x64\n\rCreateProject\x12(.skerry.platform.v1.CreateProjectRequest\x1a).skerry.platform.v1.CreateProjectResponse\x12[\n\nGetProject\x12%.skerry.platform.v1.GetProjectRequest\x1a&.skerry.platform.v1.GetProjectResponse\x12\x61\n\x0cListProjects\x12\'.skerry.platform.v1.ListProjectsRequest\x1a(.skerry.platform.v1.ListProjectsResponse\x12\x64\n\rDeleteProject\x12(.skerry.platform.v1.DeleteProjectRequest\x1a).skerry.platform.v1.DeleteProjectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n skerry/platform/v1/project.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"\xaa\x01\n\x07Project\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"d\n\x14\x43reateProjectRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x15\x43reateProjectResponse\x12,\n\x07project\x18\x01 \x01(\x0b\x32\x1b.skerry.platform.v1.Project\"!\n\x11GetProjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"B\n\x12GetProjectResponse\x12,\n\x07project\x18\x01 \x01(\x0b\x32\x1b.skerry.platform.v1.Project\"L\n\x13ListProjectsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x14ListProjectsResponse\x12-\n\x08projects\x18\x01 \x03(\x0b\x32\x1b.skerry.platform.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x14\x44\x65leteProjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteProjectResponse2\xde\x03\n\x0eProjectService\x12v\n\rCreateProject\x12(.skerry.platform.v1.CreateProjectRequest\x1a).skerry.platform.v1.CreateProjectResponse\"\x10\xea\xe0\x18\x0c\x08\t\x12\x06parent0\x01\x12i\n\nGetProject\x12%.skerry.platform.v1.GetProjectRequest\x1a&.skerry.platform.v1.GetProjectResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12s\n\x0cListProjects\x12\'.skerry.platform.v1.ListProjectsRequest\x1a(.skerry.platform.v1.ListProjectsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x12t\n\rDeleteProject\x12(.skerry.platform.v1.DeleteProjectRequest\x1a).skerry.platform.v1.DeleteProjectResponse\"\x0e\xea\xe0\x18\n\x08\t\x12\x04name0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.project_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROJECT']._serialized_start=90
-  _globals['_PROJECT']._serialized_end=260
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=262
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=362
-  _globals['_CREATEPROJECTRESPONSE']._serialized_start=364
-  _globals['_CREATEPROJECTRESPONSE']._serialized_end=433
-  _globals['_GETPROJECTREQUEST']._serialized_start=435
-  _globals['_GETPROJECTREQUEST']._serialized_end=468
-  _globals['_GETPROJECTRESPONSE']._serialized_start=470
-  _globals['_GETPROJECTRESPONSE']._serialized_end=536
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=538
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=614
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=616
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=710
-  _globals['_DELETEPROJECTREQUEST']._serialized_start=712
-  _globals['_DELETEPROJECTREQUEST']._serialized_end=782
-  _globals['_DELETEPROJECTRESPONSE']._serialized_start=784
-  _globals['_DELETEPROJECTRESPONSE']._serialized_end=807
-  _globals['_PROJECTSERVICE']._serialized_start=810
-  _globals['_PROJECTSERVICE']._serialized_end=1222
+  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\352\340\030\014\010\t\022\006parent0\001'
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\352\340\030\010\010\001\022\004name'
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\352\340\030\014\010\001\022\006parent(\001'
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\352\340\030\n\010\t\022\004name0\001'
+  _globals['_PROJECT']._serialized_start=121
+  _globals['_PROJECT']._serialized_end=291
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=293
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=393
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=395
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=464
+  _globals['_GETPROJECTREQUEST']._serialized_start=466
+  _globals['_GETPROJECTREQUEST']._serialized_end=499
+  _globals['_GETPROJECTRESPONSE']._serialized_start=501
+  _globals['_GETPROJECTRESPONSE']._serialized_end=567
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=569
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=645
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=647
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=741
+  _globals['_DELETEPROJECTREQUEST']._serialized_start=743
+  _globals['_DELETEPROJECTREQUEST']._serialized_end=813
+  _globals['_DELETEPROJECTRESPONSE']._serialized_start=815
+  _globals['_DELETEPROJECTRESPONSE']._serialized_end=838
+  _globals['_PROJECTSERVICE']._serialized_start=841
+  _globals['_PROJECTSERVICE']._serialized_end=1319
 # @@protoc_insertion_point(module_scope)

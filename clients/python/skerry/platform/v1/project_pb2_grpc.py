@@ -62,28 +62,28 @@ class ProjectServiceServicer:
     """
 
     def CreateProject(self, request, context):
-        """CreateProject makes a project. Needs: a valid token.
+        """CreateProject makes a project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProject(self, request, context):
-        """GetProject reads one project. Needs: a valid token.
+        """GetProject reads one project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProjects(self, request, context):
-        """ListProjects lists projects by name. Needs: a valid token.
+        """ListProjects lists projects by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProject(self, request, context):
-        """DeleteProject deletes a project that has no environments left. Needs: a valid token.
+        """DeleteProject deletes a project that has no environments left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

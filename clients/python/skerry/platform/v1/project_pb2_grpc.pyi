@@ -34,13 +34,13 @@ class ProjectServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProjectServiceAsyncStub: ...
     CreateProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.CreateProjectRequest, _project_pb2.CreateProjectResponse]
-    """CreateProject makes a project. Needs: a valid token."""
+    """CreateProject makes a project."""
     GetProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.GetProjectRequest, _project_pb2.GetProjectResponse]
-    """GetProject reads one project. Needs: a valid token."""
+    """GetProject reads one project."""
     ListProjects: _grpc.UnaryUnaryMultiCallable[_project_pb2.ListProjectsRequest, _project_pb2.ListProjectsResponse]
-    """ListProjects lists projects by name. Needs: a valid token."""
+    """ListProjects lists projects by name."""
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]
-    """DeleteProject deletes a project that has no environments left. Needs: a valid token."""
+    """DeleteProject deletes a project that has no environments left."""
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
@@ -48,13 +48,13 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProject: _aio.UnaryUnaryMultiCallable[_project_pb2.CreateProjectRequest, _project_pb2.CreateProjectResponse]  # type: ignore[assignment]
-    """CreateProject makes a project. Needs: a valid token."""
+    """CreateProject makes a project."""
     GetProject: _aio.UnaryUnaryMultiCallable[_project_pb2.GetProjectRequest, _project_pb2.GetProjectResponse]  # type: ignore[assignment]
-    """GetProject reads one project. Needs: a valid token."""
+    """GetProject reads one project."""
     ListProjects: _aio.UnaryUnaryMultiCallable[_project_pb2.ListProjectsRequest, _project_pb2.ListProjectsResponse]  # type: ignore[assignment]
-    """ListProjects lists projects by name. Needs: a valid token."""
+    """ListProjects lists projects by name."""
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]  # type: ignore[assignment]
-    """DeleteProject deletes a project that has no environments left. Needs: a valid token."""
+    """DeleteProject deletes a project that has no environments left."""
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """ProjectService keeps projects: what belongs together, whoever runs it wherever."""
@@ -65,7 +65,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_pb2.CreateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.CreateProjectResponse, _abc.Awaitable[_project_pb2.CreateProjectResponse]]:
-        """CreateProject makes a project. Needs: a valid token."""
+        """CreateProject makes a project."""
 
     @_abc_1.abstractmethod
     def GetProject(
@@ -73,7 +73,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_pb2.GetProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.GetProjectResponse, _abc.Awaitable[_project_pb2.GetProjectResponse]]:
-        """GetProject reads one project. Needs: a valid token."""
+        """GetProject reads one project."""
 
     @_abc_1.abstractmethod
     def ListProjects(
@@ -81,7 +81,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_pb2.ListProjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.ListProjectsResponse, _abc.Awaitable[_project_pb2.ListProjectsResponse]]:
-        """ListProjects lists projects by name. Needs: a valid token."""
+        """ListProjects lists projects by name."""
 
     @_abc_1.abstractmethod
     def DeleteProject(
@@ -89,6 +89,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_pb2.DeleteProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.DeleteProjectResponse, _abc.Awaitable[_project_pb2.DeleteProjectResponse]]:
-        """DeleteProject deletes a project that has no environments left. Needs: a valid token."""
+        """DeleteProject deletes a project that has no environments left."""
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,19 +23,22 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fskerry/platform/v1/server.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x99\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\ragent_address\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t2u\n\rServerService\x12\x64\n\rGetServerInfo\x12(.skerry.platform.v1.GetServerInfoRequest\x1a).skerry.platform.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fskerry/platform/v1/server.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"\x16\n\x14GetServerInfoRequest\"\x99\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\ragent_address\x18\x04 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t2}\n\rServerService\x12l\n\rGetServerInfo\x12(.skerry.platform.v1.GetServerInfoRequest\x1a).skerry.platform.v1.GetServerInfoResponse\"\x06\xea\xe0\x18\x02 \x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.server_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=88
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=110
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=113
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=266
-  _globals['_SERVERSERVICE']._serialized_start=268
-  _globals['_SERVERSERVICE']._serialized_end=385
+  _globals['_SERVERSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
+  _globals['_SERVERSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\352\340\030\002 \001'
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=119
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=141
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=144
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=297
+  _globals['_SERVERSERVICE']._serialized_start=299
+  _globals['_SERVERSERVICE']._serialized_end=424
 # @@protoc_insertion_point(module_scope)

@@ -47,7 +47,7 @@ class ServerServiceServicer:
     """
 
     def GetServerInfo(self, request, context):
-        """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it. Needs: a valid token.
+        """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class ServerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ServerServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]
-    """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it. Needs: a valid token."""
+    """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it."""
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
@@ -42,7 +42,7 @@ class ServerServiceAsyncStub(ServerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it. Needs: a valid token."""
+    """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it."""
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     """ServerService tells about the control plane itself."""
@@ -53,6 +53,6 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_pb2.GetServerInfoResponse, _abc.Awaitable[_server_pb2.GetServerInfoResponse]]:
-        """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it. Needs: a valid token."""
+        """GetServerInfo says who the caller is and what the server can do; `skerry login` and `skerry doctor` call it."""
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

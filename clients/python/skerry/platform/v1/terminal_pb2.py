@@ -22,45 +22,56 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!skerry/platform/v1/terminal.proto\x12\x12skerry.platform.v1\"+\n\nWindowSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x91\x01\n\tExecStart\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0b\n\x03pod\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12,\n\x04size\x18\x07 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\xa0\x01\n\x0b\x45xecRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x12\x13\n\tstdin_eof\x18\x03 \x01(\x08H\x00\x12\x30\n\x06resize\x18\x04 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeH\x00\x42\t\n\x07message\"\x9f\x01\n\x0c\x45xecResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12,\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\"?\n\x0b\x45xecStarted\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\x11\n\tcontainer\x18\x02 \x01(\t\x12\x10\n\x08terminal\x18\x03 \x01(\t\")\n\x08\x45xecExit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x13OpenTerminalRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStart\x12\x10\n\x08terminal\x18\x02 \x01(\t\x12\x15\n\routput_offset\x18\x03 \x01(\x04\"\xb9\x01\n\x14OpenTerminalResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12,\n\x04\x65xit\x18\x03 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\".\n\x0eTerminalOutput\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"Y\n\x14WriteTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12\x14\n\x0cinput_offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65of\x18\x04 \x01(\x08\")\n\x15WriteTerminalResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"W\n\x15ResizeTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12,\n\x04size\x18\x02 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\x18\n\x16ResizeTerminalResponse\"(\n\x14\x43loseTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\"\x17\n\x15\x43loseTerminalResponse2\xfa\x03\n\x0fTerminalService\x12M\n\x04\x45xec\x12\x1f.skerry.platform.v1.ExecRequest\x1a .skerry.platform.v1.ExecResponse(\x01\x30\x01\x12\x63\n\x0cOpenTerminal\x12\'.skerry.platform.v1.OpenTerminalRequest\x1a(.skerry.platform.v1.OpenTerminalResponse0\x01\x12\x64\n\rWriteTerminal\x12(.skerry.platform.v1.WriteTerminalRequest\x1a).skerry.platform.v1.WriteTerminalResponse\x12g\n\x0eResizeTerminal\x12).skerry.platform.v1.ResizeTerminalRequest\x1a*.skerry.platform.v1.ResizeTerminalResponse\x12\x64\n\rCloseTerminal\x12(.skerry.platform.v1.CloseTerminalRequest\x1a).skerry.platform.v1.CloseTerminalResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!skerry/platform/v1/terminal.proto\x12\x12skerry.platform.v1\x1a\x1dskerry/platform/v1/rule.proto\"+\n\nWindowSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x91\x01\n\tExecStart\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0b\n\x03pod\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12,\n\x04size\x18\x07 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\xa0\x01\n\x0b\x45xecRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x12\x13\n\tstdin_eof\x18\x03 \x01(\x08H\x00\x12\x30\n\x06resize\x18\x04 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeH\x00\x42\t\n\x07message\"\x9f\x01\n\x0c\x45xecResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12,\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\"?\n\x0b\x45xecStarted\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\x11\n\tcontainer\x18\x02 \x01(\t\x12\x10\n\x08terminal\x18\x03 \x01(\t\")\n\x08\x45xecExit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x13OpenTerminalRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStart\x12\x10\n\x08terminal\x18\x02 \x01(\t\x12\x15\n\routput_offset\x18\x03 \x01(\x04\"\xb9\x01\n\x14OpenTerminalResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12,\n\x04\x65xit\x18\x03 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\".\n\x0eTerminalOutput\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"Y\n\x14WriteTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12\x14\n\x0cinput_offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65of\x18\x04 \x01(\x08\")\n\x15WriteTerminalResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"W\n\x15ResizeTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12,\n\x04size\x18\x02 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\x18\n\x16ResizeTerminalResponse\"(\n\x14\x43loseTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\"\x17\n\x15\x43loseTerminalResponse2\xee\x04\n\x0fTerminalService\x12\x64\n\x04\x45xec\x12\x1f.skerry.platform.v1.ExecRequest\x1a .skerry.platform.v1.ExecResponse\"\x15\xea\xe0\x18\x11\x08\x05\x12\tstart.app\x18\x06\x30\x01(\x01\x30\x01\x12\x83\x01\n\x0cOpenTerminal\x12\'.skerry.platform.v1.OpenTerminalRequest\x1a(.skerry.platform.v1.OpenTerminalResponse\"\x1e\xea\xe0\x18\x1a\x08\x05\x12\x12start.app|terminal\x18\x06\x30\x01\x30\x01\x12x\n\rWriteTerminal\x12(.skerry.platform.v1.WriteTerminalRequest\x1a).skerry.platform.v1.WriteTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12{\n\x0eResizeTerminal\x12).skerry.platform.v1.ResizeTerminalRequest\x1a*.skerry.platform.v1.ResizeTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12x\n\rCloseTerminal\x12(.skerry.platform.v1.CloseTerminalRequest\x1a).skerry.platform.v1.CloseTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.terminal_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WINDOWSIZE']._serialized_start=57
-  _globals['_WINDOWSIZE']._serialized_end=100
-  _globals['_EXECSTART']._serialized_start=103
-  _globals['_EXECSTART']._serialized_end=248
-  _globals['_EXECREQUEST']._serialized_start=251
-  _globals['_EXECREQUEST']._serialized_end=411
-  _globals['_EXECRESPONSE']._serialized_start=414
-  _globals['_EXECRESPONSE']._serialized_end=573
-  _globals['_EXECSTARTED']._serialized_start=575
-  _globals['_EXECSTARTED']._serialized_end=638
-  _globals['_EXECEXIT']._serialized_start=640
-  _globals['_EXECEXIT']._serialized_end=681
-  _globals['_OPENTERMINALREQUEST']._serialized_start=683
-  _globals['_OPENTERMINALREQUEST']._serialized_end=791
-  _globals['_OPENTERMINALRESPONSE']._serialized_start=794
-  _globals['_OPENTERMINALRESPONSE']._serialized_end=979
-  _globals['_TERMINALOUTPUT']._serialized_start=981
-  _globals['_TERMINALOUTPUT']._serialized_end=1027
-  _globals['_WRITETERMINALREQUEST']._serialized_start=1029
-  _globals['_WRITETERMINALREQUEST']._serialized_end=1118
-  _globals['_WRITETERMINALRESPONSE']._serialized_start=1120
-  _globals['_WRITETERMINALRESPONSE']._serialized_end=1161
-  _globals['_RESIZETERMINALREQUEST']._serialized_start=1163
-  _globals['_RESIZETERMINALREQUEST']._serialized_end=1250
-  _globals['_RESIZETERMINALRESPONSE']._serialized_start=1252
-  _globals['_RESIZETERMINALRESPONSE']._serialized_end=1276
-  _globals['_CLOSETERMINALREQUEST']._serialized_start=1278
-  _globals['_CLOSETERMINALREQUEST']._serialized_end=1318
-  _globals['_CLOSETERMINALRESPONSE']._serialized_start=1320
-  _globals['_CLOSETERMINALRESPONSE']._serialized_end=1343
-  _globals['_TERMINALSERVICE']._serialized_start=1346
-  _globals['_TERMINALSERVICE']._serialized_end=1852
+  _globals['_TERMINALSERVICE'].methods_by_name['Exec']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['Exec']._serialized_options = b'\352\340\030\021\010\005\022\tstart.app\030\0060\001'
+  _globals['_TERMINALSERVICE'].methods_by_name['OpenTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['OpenTerminal']._serialized_options = b'\352\340\030\032\010\005\022\022start.app|terminal\030\0060\001'
+  _globals['_TERMINALSERVICE'].methods_by_name['WriteTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['WriteTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
+  _globals['_TERMINALSERVICE'].methods_by_name['ResizeTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['ResizeTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
+  _globals['_TERMINALSERVICE'].methods_by_name['CloseTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['CloseTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
+  _globals['_WINDOWSIZE']._serialized_start=88
+  _globals['_WINDOWSIZE']._serialized_end=131
+  _globals['_EXECSTART']._serialized_start=134
+  _globals['_EXECSTART']._serialized_end=279
+  _globals['_EXECREQUEST']._serialized_start=282
+  _globals['_EXECREQUEST']._serialized_end=442
+  _globals['_EXECRESPONSE']._serialized_start=445
+  _globals['_EXECRESPONSE']._serialized_end=604
+  _globals['_EXECSTARTED']._serialized_start=606
+  _globals['_EXECSTARTED']._serialized_end=669
+  _globals['_EXECEXIT']._serialized_start=671
+  _globals['_EXECEXIT']._serialized_end=712
+  _globals['_OPENTERMINALREQUEST']._serialized_start=714
+  _globals['_OPENTERMINALREQUEST']._serialized_end=822
+  _globals['_OPENTERMINALRESPONSE']._serialized_start=825
+  _globals['_OPENTERMINALRESPONSE']._serialized_end=1010
+  _globals['_TERMINALOUTPUT']._serialized_start=1012
+  _globals['_TERMINALOUTPUT']._serialized_end=1058
+  _globals['_WRITETERMINALREQUEST']._serialized_start=1060
+  _globals['_WRITETERMINALREQUEST']._serialized_end=1149
+  _globals['_WRITETERMINALRESPONSE']._serialized_start=1151
+  _globals['_WRITETERMINALRESPONSE']._serialized_end=1192
+  _globals['_RESIZETERMINALREQUEST']._serialized_start=1194
+  _globals['_RESIZETERMINALREQUEST']._serialized_end=1281
+  _globals['_RESIZETERMINALRESPONSE']._serialized_start=1283
+  _globals['_RESIZETERMINALRESPONSE']._serialized_end=1307
+  _globals['_CLOSETERMINALREQUEST']._serialized_start=1309
+  _globals['_CLOSETERMINALREQUEST']._serialized_end=1349
+  _globals['_CLOSETERMINALRESPONSE']._serialized_start=1351
+  _globals['_CLOSETERMINALRESPONSE']._serialized_end=1374
+  _globals['_TERMINALSERVICE']._serialized_start=1377
+  _globals['_TERMINALSERVICE']._serialized_end=1999
 # @@protoc_insertion_point(module_scope)

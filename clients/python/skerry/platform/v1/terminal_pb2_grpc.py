@@ -67,7 +67,7 @@ class TerminalServiceServicer:
     """
 
     def Exec(self, request_iterator, context):
-        """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream. Needs: a valid token.
+        """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

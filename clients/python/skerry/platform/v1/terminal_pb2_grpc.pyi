@@ -34,7 +34,7 @@ class TerminalServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TerminalServiceAsyncStub: ...
     Exec: _grpc.StreamStreamMultiCallable[_terminal_pb2.ExecRequest, _terminal_pb2.ExecResponse]
-    """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream. Needs: a valid token."""
+    """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream."""
     OpenTerminal: _grpc.UnaryStreamMultiCallable[_terminal_pb2.OpenTerminalRequest, _terminal_pb2.OpenTerminalResponse]
     """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
     reading, the token that opened the terminal.
@@ -54,7 +54,7 @@ class TerminalServiceAsyncStub(TerminalServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Exec: _aio.StreamStreamMultiCallable[_terminal_pb2.ExecRequest, _terminal_pb2.ExecResponse]  # type: ignore[assignment]
-    """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream. Needs: a valid token."""
+    """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream."""
     OpenTerminal: _aio.UnaryStreamMultiCallable[_terminal_pb2.OpenTerminalRequest, _terminal_pb2.OpenTerminalResponse]  # type: ignore[assignment]
     """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
     reading, the token that opened the terminal.
@@ -77,7 +77,7 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_terminal_pb2.ExecRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_terminal_pb2.ExecResponse], _abc.AsyncIterator[_terminal_pb2.ExecResponse]]:
-        """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream. Needs: a valid token."""
+        """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream."""
 
     @_abc_1.abstractmethod
     def OpenTerminal(
