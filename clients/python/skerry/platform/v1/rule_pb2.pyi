@@ -130,7 +130,9 @@ class Rule(_message.Message):
     permission: Global___Permission.ValueType
     """What the caller must hold at the resource."""
     resource: _builtins.str
-    """The path of the field that names the resource, `parent` or `start.app`; empty for the whole platform."""
+    """The path of the field that names the resource, `parent` or `start.app`; of `start.app|terminal` the first that is set. Empty for the
+    whole platform.
+    """
     protected_permission: Global___Permission.ValueType
     """What the caller must hold as well when the resource lies in a protected environment."""
     access: Global___Access.ValueType

@@ -74,8 +74,8 @@ class TerminalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenTerminal(self, request, context):
-        """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
-        reading, the token that opened the terminal.
+        """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. To go on
+        reading takes the caller who opened it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,21 +83,21 @@ class TerminalServiceServicer:
 
     def WriteTerminal(self, request, context):
         """WriteTerminal sends input. Keep one call in flight and put what is typed meanwhile into the next: separate calls may overtake
-        each other; `input_offset` lets the server put a repeat aside. Needs: the token that opened the terminal.
+        each other; `input_offset` lets the server put a repeat aside. Only who opened it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResizeTerminal(self, request, context):
-        """ResizeTerminal changes the window. Needs: the token that opened the terminal.
+        """ResizeTerminal changes the window. Only who opened it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CloseTerminal(self, request, context):
-        """CloseTerminal ends the command. Needs: the token that opened the terminal.
+        """CloseTerminal ends the command. Only who opened it may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

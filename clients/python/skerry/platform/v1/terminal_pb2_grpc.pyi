@@ -36,17 +36,17 @@ class TerminalServiceStub:
     Exec: _grpc.StreamStreamMultiCallable[_terminal_pb2.ExecRequest, _terminal_pb2.ExecResponse]
     """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream."""
     OpenTerminal: _grpc.UnaryStreamMultiCallable[_terminal_pb2.OpenTerminalRequest, _terminal_pb2.OpenTerminalResponse]
-    """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
-    reading, the token that opened the terminal.
+    """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. To go on
+    reading takes the caller who opened it.
     """
     WriteTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.WriteTerminalRequest, _terminal_pb2.WriteTerminalResponse]
     """WriteTerminal sends input. Keep one call in flight and put what is typed meanwhile into the next: separate calls may overtake
-    each other; `input_offset` lets the server put a repeat aside. Needs: the token that opened the terminal.
+    each other; `input_offset` lets the server put a repeat aside. Only who opened it may.
     """
     ResizeTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.ResizeTerminalRequest, _terminal_pb2.ResizeTerminalResponse]
-    """ResizeTerminal changes the window. Needs: the token that opened the terminal."""
+    """ResizeTerminal changes the window. Only who opened it may."""
     CloseTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.CloseTerminalRequest, _terminal_pb2.CloseTerminalResponse]
-    """CloseTerminal ends the command. Needs: the token that opened the terminal."""
+    """CloseTerminal ends the command. Only who opened it may."""
 
 @_typing.type_check_only
 class TerminalServiceAsyncStub(TerminalServiceStub):
@@ -56,17 +56,17 @@ class TerminalServiceAsyncStub(TerminalServiceStub):
     Exec: _aio.StreamStreamMultiCallable[_terminal_pb2.ExecRequest, _terminal_pb2.ExecResponse]  # type: ignore[assignment]
     """Exec runs a command with standard streams and, if asked, a terminal, on one bidirectional stream."""
     OpenTerminal: _aio.UnaryStreamMultiCallable[_terminal_pb2.OpenTerminalRequest, _terminal_pb2.OpenTerminalResponse]  # type: ignore[assignment]
-    """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
-    reading, the token that opened the terminal.
+    """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. To go on
+    reading takes the caller who opened it.
     """
     WriteTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.WriteTerminalRequest, _terminal_pb2.WriteTerminalResponse]  # type: ignore[assignment]
     """WriteTerminal sends input. Keep one call in flight and put what is typed meanwhile into the next: separate calls may overtake
-    each other; `input_offset` lets the server put a repeat aside. Needs: the token that opened the terminal.
+    each other; `input_offset` lets the server put a repeat aside. Only who opened it may.
     """
     ResizeTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.ResizeTerminalRequest, _terminal_pb2.ResizeTerminalResponse]  # type: ignore[assignment]
-    """ResizeTerminal changes the window. Needs: the token that opened the terminal."""
+    """ResizeTerminal changes the window. Only who opened it may."""
     CloseTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.CloseTerminalRequest, _terminal_pb2.CloseTerminalResponse]  # type: ignore[assignment]
-    """CloseTerminal ends the command. Needs: the token that opened the terminal."""
+    """CloseTerminal ends the command. Only who opened it may."""
 
 class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
     """TerminalService runs commands in an app's containers."""
@@ -85,8 +85,8 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _terminal_pb2.OpenTerminalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_terminal_pb2.OpenTerminalResponse], _abc.AsyncIterator[_terminal_pb2.OpenTerminalResponse]]:
-        """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. Needs: a valid token; to go on
-        reading, the token that opened the terminal.
+        """OpenTerminal is Exec for clients without client streaming (grpc-web): output comes here, input goes by WriteTerminal. To go on
+        reading takes the caller who opened it.
         """
 
     @_abc_1.abstractmethod
@@ -96,7 +96,7 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_terminal_pb2.WriteTerminalResponse, _abc.Awaitable[_terminal_pb2.WriteTerminalResponse]]:
         """WriteTerminal sends input. Keep one call in flight and put what is typed meanwhile into the next: separate calls may overtake
-        each other; `input_offset` lets the server put a repeat aside. Needs: the token that opened the terminal.
+        each other; `input_offset` lets the server put a repeat aside. Only who opened it may.
         """
 
     @_abc_1.abstractmethod
@@ -105,7 +105,7 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _terminal_pb2.ResizeTerminalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_terminal_pb2.ResizeTerminalResponse, _abc.Awaitable[_terminal_pb2.ResizeTerminalResponse]]:
-        """ResizeTerminal changes the window. Needs: the token that opened the terminal."""
+        """ResizeTerminal changes the window. Only who opened it may."""
 
     @_abc_1.abstractmethod
     def CloseTerminal(
@@ -113,6 +113,6 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _terminal_pb2.CloseTerminalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_terminal_pb2.CloseTerminalResponse, _abc.Awaitable[_terminal_pb2.CloseTerminalResponse]]:
-        """CloseTerminal ends the command. Needs: the token that opened the terminal."""
+        """CloseTerminal ends the command. Only who opened it may."""
 
 def add_TerminalServiceServicer_to_server(servicer: TerminalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
