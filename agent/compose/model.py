@@ -52,6 +52,8 @@ class Mount:
     read_only: bool = False
     subpath: str = ""
     size: int | None = None
+    owner: str = ""
+    """Compose name of the service it comes from by volumes_from; empty for an own mount."""
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ _HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0
 def read_service(name: str, fields: Fields, context: Context) -> Service:
     """One service."""
     deploy = fields.child("deploy")
-    mode = deploy.choice("mode", _MODES, "replicated") if deploy else "replicated"
+    mode = _read_mode(deploy)
     return Service(
         name=name,
         fields=fields,
@@ -70,6 +70,15 @@ def read_service(name: str, fields: Fields, context: Context) -> Service:
         secrets=_read_grants(fields, "secrets", "/run/secrets/"),
         extension=_read_extension(fields, context.limits.ports),
     )
+
+
+def _read_mode(deploy: Fields | None) -> str:
+    if deploy is None:
+        return "replicated"
+    mode = deploy.choice("mode", _MODES, "replicated")
+    if mode.startswith("global"):
+        deploy.warning("CMP409", "mode", "it runs once, not on every node")
+    return mode
 
 
 def _read_command(fields: Fields, key: str) -> tuple[str, ...] | None:
@@ -225,7 +234,7 @@ def _read_healthcheck(fields: Fields) -> Healthcheck | None:
         if form == "NONE":
             disabled = True
         elif form == "CMD-SHELL" and arguments:
-            command = ("/bin/sh", "-c", " ".join(arguments))
+            command = ("/bin/sh", "-c", *arguments)
         elif form == "CMD" and arguments:
             command = tuple(arguments)
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.compose.bundle_files import BundleFiles
@@ -18,7 +18,7 @@ from agent.compose.context import Context
 from agent.compose.diagnostics import Report
 from agent.compose.metadata import PREFIX, Metadata, volume_name
 from agent.compose.model import Mount, Project, Service
-from agent.compose.names import checksum, dns_label, unique_label
+from agent.compose.names import checksum, dns_label, service_label, unique_label
 from agent.compose.paths import ProjectFiles
 from agent.compose.pod_volumes import DATA_FOLDER, PodVolumes, Seed
 from agent.compose.result import Manifest, VolumeFacts
@@ -56,6 +56,8 @@ class Volumes:
         self._context = context
         self._metadata = metadata
         self._report = report
+        self._mounts: dict[str, list[Mount]] = {}
+        self._taken_over = 0
         self._claims: dict[str, Claim] = {}
         self._files_of_bundle = BundleFiles(context, metadata, report)
 
@@ -105,7 +107,12 @@ class Volumes:
         return {name: find(name) for name in leader}
 
     def _all_mounts(self, service: Service) -> list[Mount]:
-        """Own mounts, and those of services named in volumes_from, own targets winning."""
+        """Own mounts, and those of services named in volumes_from with all they have from others,
+        own targets winning."""
+        known = self._mounts.get(service.name)
+        if known is not None:
+            return known
+        self._mounts[service.name] = []  # what a circle leads back to
         found: dict[str, Mount] = {}
         for index, node in enumerate(service.fields.texts("volumes_from")):
             name, _, mode = node.text.partition(":")
@@ -120,14 +127,26 @@ class Volumes:
                 )
                 self._report.error(code, node.origin, path, message, "Name a volume instead.")
                 continue
-            for mount in other.mounts:
-                found[mount.target] = Mount(
-                    mount.kind, mount.source, mount.target, node.origin, path,
-                    mount.read_only or mode == "ro", mount.subpath, mount.size,
-                )  # fmt: skip
+            mounts = self._all_mounts(other)
+            self._taken_over += len(mounts)
+            if self._taken_over > self._context.limits.nodes:
+                self._report.error(
+                    *("CMP014", node.origin, path, "volumes_from takes over too many mounts"),
+                    "Name volumes instead.",
+                )
+                break
+            for mount in mounts:
+                found[mount.target] = replace(
+                    mount,
+                    origin=node.origin,
+                    path=path,
+                    read_only=mount.read_only or mode == "ro",
+                    owner=mount.owner or name,
+                )
         for mount in service.mounts:
             found[mount.target] = mount
-        return list(found.values())
+        self._mounts[service.name] = list(found.values())
+        return self._mounts[service.name]
 
     def _add(self, pod: PodVolumes, mount: Mount, service: Service, name: str) -> None:
         if mount.kind == "tmpfs":
@@ -149,8 +168,9 @@ class Volumes:
 
     def _named(self, pod: PodVolumes, mount: Mount, service: Service, name: str) -> None:
         if not mount.source:
-            key = f"{name}-anon-{checksum(mount.target.encode(), 8)}"
-            claim = self._claim(key, f"{service.name}:{mount.target}", mount)
+            owner = mount.owner or service.name
+            key = f"{service_label(owner)}-anon-{checksum(mount.target.encode(), 8)}"
+            claim = self._claim(key, f"{owner}:{mount.target}", mount)
         else:
             volume = self._project.volumes.get(mount.source)
             if volume is None:

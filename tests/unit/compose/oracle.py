@@ -106,6 +106,16 @@ def texts(value: Tree) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
 
+def env_file(content: bytes, variables: Mapping[str, str]) -> dict[str, str]:
+    """The values of an env file; its own earlier ones and `variables` fill `${…}`."""
+    found: dict[str, str] = {}
+    values = dotenv_values(stream=io.StringIO(content.decode()), interpolate=False)
+    for key, value in values.items():
+        if value is not None:
+            found[key] = substituted(value, {**found, **variables})
+    return found
+
+
 def environment(
     service: Mapping[str, Tree], files: Mapping[str, bytes], variables: Mapping[str, str]
 ) -> dict[str, str]:
@@ -115,8 +125,7 @@ def environment(
         path = item["path"] if isinstance(item, dict) else item
         content = files.get(path.removeprefix("./"))
         if content is not None:
-            stream = io.StringIO(content.decode())
-            found |= dotenv_values(stream=stream, interpolate=False)
+            found |= env_file(content, variables)
     found |= {
         key: variables.get(key) if value is None else value
         for key, value in pairs(service.get("environment")).items()

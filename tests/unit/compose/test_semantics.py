@@ -25,6 +25,8 @@ CHECK = "healthcheck: {{test: {0}}}"
     [
         ("curl -f http://x || exit 1", ["/bin/sh", "-c", "curl -f http://x || exit 1"]),
         ("[CMD-SHELL, 'a && b']", ["/bin/sh", "-c", "a && b"]),
+        # As Docker does it: the shell takes the first word as its script.
+        ("[CMD-SHELL, pg_isready, -d, db]", ["/bin/sh", "-c", "pg_isready", "-d", "db"]),
         ("[CMD, pg_isready, -U, 'app']", ["pg_isready", "-U", "app"]),
         ("'echo $$HOME'", ["/bin/sh", "-c", "echo $HOME"]),
     ],
@@ -617,3 +619,11 @@ def test_an_application_protocol_kubernetes_refuses_is_told() -> None:
     ports = find(result, "Service")["spec"]["ports"]
     assert [port.get("appProtocol") for port in ports] == [None, "h2c"]
     assert codes(result) == ["CMP233"]
+
+
+@pytest.mark.parametrize("mode", ["global", "global-job"])
+def test_a_global_service_runs_once_and_that_is_said(mode: str) -> None:
+    result = accepted(service(f"deploy: {{mode: {mode}}}"))
+    assert [(d.code, d.path) for d in result.diagnostics] == [
+        ("CMP409", "services.web.deploy.mode")
+    ]

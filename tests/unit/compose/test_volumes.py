@@ -212,6 +212,31 @@ def test_volumes_from_takes_the_mounts_of_another_service() -> None:
     assert mounts == {"/data": "claim-shop-d", "/own": "claim-shop-own"}
 
 
+def test_volumes_from_shares_anonymous_volumes_and_goes_on_to_others() -> None:
+    result = convert(
+        """
+        services:
+          a: {image: a, volumes: [/x]}
+          b: {image: b, volumes_from: [a], volumes: [/y]}
+          web: {image: c, volumes_from: [b, web]}
+        """
+    )
+    mounts = {m["mountPath"]: m["name"] for m in container(result)["volumeMounts"]}
+    own = {m["mountPath"]: m["name"] for m in container(result, "a")["volumeMounts"]}
+    assert mounts == {m["mountPath"]: m["name"] for m in container(result, "b")["volumeMounts"]}
+    assert (mounts["/x"], len(mounts)) == (own["/x"], 2)
+
+
+def test_volumes_from_cannot_multiply_without_end() -> None:
+    volumes = ", ".join(f"/v{i}" for i in range(300))
+    first = f"  s0: {{image: a, volumes: [{volumes}]}}\n"
+    others = "".join(
+        f"  s{i}: {{image: a, volumes_from: [{', '.join(f's{j}' for j in range(i))}]}}\n"
+        for i in range(1, 100)
+    )
+    assert "CMP014" in errors(convert(f"services:\n{first}{others}"))
+
+
 def test_subpath_stays_in_the_volume() -> None:
     text = "services: {{web: {{image: a, volumes: [{{type: volume, source: d, target: /d, volume: {{subpath: {0}}}}}]}}}}\nvolumes: {{d: }}"
     assert container(convert(text.format("x/y")))["volumeMounts"][0]["subPath"] == "data/x/y"

@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
 from agent.bundle import FolderBundle
 from agent.compose import Context, Plan, SourceFile, plan
+from tests.unit.compose import oracle
 
 ROOT = Path(__file__).parents[5] / "shared/corpus"
 FOLDERS = ("kompose", "awesome", "dokploy")
@@ -31,5 +31,5 @@ def convert(name: str) -> Plan:
 
 def variables(name: str) -> dict[str, str]:
     """What fills `${…}` in one file: the .env file beside it."""
-    values = dotenv_values(FILES[name].parent / ".env")
-    return {key: value for key, value in values.items() if value is not None}
+    path = FILES[name].parent / ".env"
+    return oracle.env_file(path.read_bytes(), {}) if path.exists() else {}
