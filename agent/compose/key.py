@@ -75,6 +75,35 @@ class Key:
         return _SEVERITIES.get(self.treatment)
 
 
+def converted(path: str, shape: Shape, text: str) -> Key:
+    """A row for a key that becomes Kubernetes objects."""
+    return Key(path, Treatment.CONVERTED, shape, text=text)
+
+
+def changed(
+    path: str, shape: Shape, code: str, text: str, hint: str = "", harmless: tuple[str, ...] = ()
+) -> Key:
+    """A row for a key that is taken with a difference."""
+    return Key(path, Treatment.CHANGED, shape, code, text, hint, harmless)
+
+
+def ignored(path: str, shape: Shape, code: str, text: str) -> Key:
+    """A row for a key that means nothing here."""
+    return Key(path, Treatment.IGNORED, shape, code, text)
+
+
+def refused(
+    path: str, shape: Shape, code: str, text: str, hint: str = "", harmless: tuple[str, ...] = ()
+) -> Key:
+    """A row for a key that rejects the deploy."""
+    return Key(path, Treatment.REFUSED, shape, code, text, hint, harmless)
+
+
+def as_parent(path: str, shape: Shape) -> Key:
+    """A row for a key that the row above it speaks for."""
+    return Key(path, Treatment.AS_PARENT, shape)
+
+
 _SEVERITIES = {
     Treatment.CHANGED: Severity.WARNING,
     Treatment.IGNORED: Severity.INFO,
