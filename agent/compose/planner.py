@@ -15,7 +15,7 @@ from agent.compose.assembly import Assembly
 from agent.compose.config import check_contents, read_environments
 from agent.compose.config_manifests import config_manifests
 from agent.compose.context import Context, SourceFile
-from agent.compose.diagnostics import Report
+from agent.compose.diagnostics import Report, Severity
 from agent.compose.jobs import workload_kind
 from agent.compose.loader import Loaded, load
 from agent.compose.metadata import Metadata
@@ -309,11 +309,13 @@ class _Planner:
         for alias in aliases:
             target = headless.get(alias.service)
             users = [a for a in assemblies.values() if a is not target and _names(a, alias)]
-            if target is not None and users:
-                self._report.warning(
+            if target is not None:
+                key = _key_of_alias(target.service, alias)
+                self._report.add(
+                    Severity.WARNING if users else Severity.INFO,
                     "CMP133",
-                    target.service.origin,
-                    target.service.path,
+                    target.service.fields.origin(key) if key else target.service.origin,
+                    f"{target.service.path}.{key}" if key else target.service.path,
                     f'"{alias.hostname}" does not resolve, because no port of the service is known',
                     f'Use the name "{alias.service}", or declare its port with expose:.',
                 )
@@ -323,6 +325,15 @@ class _Planner:
 def _wants_headless(service: Service) -> bool:
     deploy = service.fields.child("deploy")
     return deploy is not None and deploy.text("endpoint_mode") == "dnsrr"
+
+
+def _key_of_alias(service: Service, alias: HostAlias) -> str:
+    """The key a host name comes from; empty if it is the service's own name or a link to it."""
+    for key in ("container_name", "hostname"):
+        if service.fields.text(key) == alias.hostname:
+            return key
+    named = any(node.text == alias.hostname for node in service.aliases)
+    return "networks" if named and service.fields.has("networks") else ""
 
 
 def _names(assembly: Assembly, alias: HostAlias) -> bool:

@@ -627,3 +627,23 @@ def test_a_global_service_runs_once_and_that_is_said(mode: str) -> None:
     assert [(d.code, d.path) for d in result.diagnostics] == [
         ("CMP409", "services.web.deploy.mode")
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("container_name: my_worker", "services.worker.container_name"),
+        ("hostname: my_worker", "services.worker.hostname"),
+        ("networks: {default: {aliases: [my_worker]}}", "services.worker.networks"),
+    ],
+)
+@pytest.mark.parametrize(("command", "severity"), [("ping my_worker", "warning"), ("true", "info")])
+def test_a_name_that_cannot_resolve_is_said_louder_where_it_is_used(
+    key: str, path: str, command: str, severity: str
+) -> None:
+    result = convert(
+        f"services: {{worker: {{image: a, {key}}}, web: {{image: b, command: {command}}}}}"
+    )
+    said = [d for d in accepted(result).diagnostics if d.code == "CMP133"]
+    assert [(d.path, d.severity) for d in said] == [(path, severity)]
+    assert result.host_aliases == ()
