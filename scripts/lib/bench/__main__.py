@@ -1,4 +1,4 @@
-"""`scripts/bench [NAME] [--json]`."""
+"""`scripts/bench [NAME] [--json] [options of the benchmark]`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ BENCHMARKS = {"link": link, "logs": logs, "exec": exec_open, "deploy": deploy, "
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Runs one benchmark.")
-    parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS))
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    names = parser.add_subparsers(dest="name", metavar="NAME")
+    for name, module in BENCHMARKS.items():
+        one = names.add_parser(name, description=module.__doc__, help=_first_line(module.__doc__))
+        one.add_argument("--json", action="store_true", help="print one JSON object")
+        if add_arguments := getattr(module, "add_arguments", None):
+            add_arguments(one)
     arguments = parser.parse_args()
     if arguments.name is None:
         for name, module in BENCHMARKS.items():
-            print(f"{name:8} {(module.__doc__ or '').strip().splitlines()[0]}")
+            print(f"{name:8} {_first_line(module.__doc__)}")
         return 0
+    module = BENCHMARKS[arguments.name]
     try:
-        report = BENCHMARKS[arguments.name].run()
+        report = module.run(arguments) if hasattr(module, "add_arguments") else module.run()
     except NotRunning as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(report.as_json() if arguments.json else report.as_table())
     return 0
+
+
+def _first_line(doc: str | None) -> str:
+    return (doc or "").strip().splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ CORPUS = ROOT.parent / "shared/corpus"
 FOLDERS = ("awesome", "dokploy", "kompose")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionReport(Report):
     """The rows, and what became of the files."""
 
