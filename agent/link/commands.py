@@ -1,22 +1,30 @@
 """Carries out commands: journal, acknowledge, run in order, say how it went until it is heard.
 
 Owned by `link` and independent of any connection: work goes on while the link is down, and what was
-not heard is said again on the next one. Commands that concern the same things run one after the
-other, all others beside each other.
+not heard is said again on the next one. What to do is decided by `skerry.wire.inbox`; this is the shell
+that writes the journal, runs the handlers and keeps the time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Protocol, TypeGuard
 
 import structlog
 from skerry.agent.v1 import command_pb2
+from skerry.wire.inbox import (
+    Acknowledge,
+    Action,
+    CommandInbox,
+    SayProgress,
+    SayResult,
+    Start,
+    Stop,
+)
 
 from agent.link.errors import JournalError
 from agent.link.handlers import CommandHandlers
@@ -25,8 +33,7 @@ from agent.link.order import supersedes, waits_for
 
 log = structlog.get_logger(__name__)
 
-_MAX_ATTEMPTS = 5
-_CANCELLED, _DEADLINE_EXCEEDED, _ABORTED, _UNIMPLEMENTED, _INTERNAL = 1, 4, 10, 12, 13
+_INTERNAL = 13
 
 
 class Outbox(Protocol):
@@ -49,30 +56,6 @@ class Outbox(Protocol):
         ...
 
 
-class _Phase(Enum):
-    WAITING = "waiting"
-    WORKING = "working"
-    ENDING = "ending"
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A command that has no result yet."""
-
-    command: command_pb2.Command
-    attempts: int
-    task: asyncio.Task[None] | None = None
-    stop: tuple[int, str, str] | None = None  # code, reason, message of the result when cancelled
-    phase: _Phase = _Phase.WAITING
-    begun: bool = False
-    version: int = 0
-    progress: command_pb2.CommandProgress | None = None
-
-    @property
-    def seq(self) -> int:
-        return self.command.seq
-
-
 @dataclass(frozen=True, slots=True)
 class _Cancel:
     seq: int
@@ -88,7 +71,16 @@ class _Attached:
     outbox: Outbox
 
 
-_Input = command_pb2.Command | _Cancel | _Acknowledged | _Attached
+@dataclass(frozen=True, slots=True)
+class _TooLong:
+    """The time of some command is over."""
+
+
+_Input = command_pb2.Command | _Cancel | _Acknowledged | _Attached | _TooLong
+
+
+def _new_inbox() -> CommandInbox:
+    return CommandInbox(waits_for=waits_for, supersedes=supersedes)
 
 
 @dataclass(slots=True)
@@ -98,26 +90,27 @@ class CommandRunner:
     journal: Journal
     handlers: CommandHandlers
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    last_seq: int = field(init=False, default=0)
-    """The highest sequence number in the journal."""
+    inbox: CommandInbox = field(default_factory=_new_inbox)
     _inputs: asyncio.Queue[_Input] = field(init=False, default_factory=asyncio.Queue)
     _outbox: Outbox | None = field(init=False, default=None)
-    _entries: dict[int, _Entry] = field(init=False, default_factory=dict)
-    _unwritten: dict[int, command_pb2.CommandResult] = field(init=False, default_factory=dict)
+    _tasks: dict[int, asyncio.Task[None]] = field(init=False, default_factory=dict)
     _stopping: bool = field(init=False, default=False)
+
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence number in the journal."""
+        return self.inbox.last_seq
 
     async def open(self) -> None:
         """Read the journal. Raises `JournalError`."""
-        self.last_seq = await asyncio.to_thread(self.journal.last_seq)
-        for unfinished in await asyncio.to_thread(self.journal.unfinished):
-            self._entries[unfinished.command.seq] = _Entry(unfinished.command, unfinished.attempts)
+        last_seq = await asyncio.to_thread(self.journal.last_seq)
+        unfinished = await asyncio.to_thread(self.journal.unfinished)
+        self.inbox.restore(last_seq, ((item.command, item.attempts) for item in unfinished))
 
     async def run(self) -> None:
         """Work until cancelled. Then handlers are cancelled, too; their commands run again at the next
         start. `open` comes first."""
-        for entry in list(self._entries.values()):
-            self._supersede(entry)
-        self._start_ready()
+        self._do(self.inbox.resume())
         try:
             while True:
                 items = [await self._inputs.get()]
@@ -126,7 +119,7 @@ class CommandRunner:
                 await self._take(items)
         finally:
             self._stopping = True
-            tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+            tasks = list(self._tasks.values())
             for task in tasks:
                 task.cancel()
             if tasks:
@@ -165,24 +158,26 @@ class CommandRunner:
             for item in group:
                 match item:
                     case _Cancel(seq):
-                        entry = self._entries.get(seq)
-                        if entry is not None:
-                            self._stop(entry, _CANCELLED, "CANCELLED", "cancelled on request")
+                        self._do(self.inbox.cancel(seq))
                     case _Acknowledged(seq):
                         await self._forget(seq)
                     case _Attached(outbox):
                         await self._say_everything(outbox)
+                    case _TooLong():
+                        self._do(self.inbox.expire(asyncio.get_running_loop().time()))
 
     async def _forget(self, seq: int) -> None:
-        self._unwritten.pop(seq, None)
+        self.inbox.acknowledged(seq)
         try:
             await asyncio.to_thread(self.journal.forget, seq)
         except JournalError as error:  # it is said again after the next start; no harm
             log.warning("journal_write_failed", seq=seq, error=str(error))
 
     async def _take_commands(self, commands: list[command_pb2.Command]) -> None:
+        new = self.inbox.fresh(commands)
         try:
-            new = await asyncio.to_thread(self.journal.append, commands)
+            if new:
+                await asyncio.to_thread(self.journal.append, new)
         except JournalError as error:
             log.error("command_refused", seq=commands[0].seq, error=str(error))
             if self._outbox is not None:
@@ -195,161 +190,100 @@ class CommandRunner:
                 command_id=command.command_id,
                 kind=command.WhichOneof("kind"),
             )
-            self.last_seq = command.seq
-            entry = self._entries[command.seq] = _Entry(command, attempts=0)
-            self._supersede(entry)
-        if self._outbox is not None:
-            self._outbox.acknowledge(self.last_seq)
-        self._start_ready()
+        self._do(self.inbox.journalled(new))
 
     async def _say_everything(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        if self.last_seq:
-            outbox.acknowledge(self.last_seq)
         try:
             results = await asyncio.to_thread(self.journal.results)
         except JournalError as error:
             log.error("journal_unreadable", error=str(error))
             outbox.fail(error)
             return
-        for result in results:
-            outbox.result(result)
-        for result in self._unwritten.values():
-            outbox.result(result)
-        for entry in self._entries.values():
-            if entry.progress is not None:
-                outbox.progress(entry.progress)
+        self._do(self.inbox.attached(results))
 
-    # Order
-
-    def _supersede(self, newer: _Entry) -> None:
-        for entry in list(self._entries.values()):
-            if entry.seq < newer.seq and supersedes(newer.command, entry.command):
-                self._stop(
-                    entry,
-                    _ABORTED,
-                    "SUPERSEDED",
-                    f"superseded by a newer command ({newer.command.WhichOneof('kind')})",
-                )
-
-    def _start_ready(self) -> None:
-        if self._stopping:
-            return
-        entries = list(self._entries.values())
-        for position, entry in enumerate(entries):
-            if entry.task is None and (
-                entry.stop is not None
-                or not any(
-                    waits_for(entry.command, earlier.command) for earlier in entries[:position]
-                )
-            ):
-                entry.task = asyncio.get_running_loop().create_task(
-                    self._execute(entry), name=f"command-{entry.seq}"
-                )
-
-    def _stop(self, entry: _Entry, code: int, reason: str, message: str) -> None:
-        if entry.stop is not None or entry.phase is _Phase.ENDING:
-            return
-        entry.stop = (code, reason, message)
-        if entry.phase is _Phase.WORKING and entry.task is not None:
-            entry.task.cancel()
-        else:
-            self._start_ready()  # what waits need not wait any longer: it ends at once
+    def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case Start(command):
+                    if not self._stopping:
+                        self._tasks[command.seq] = asyncio.get_running_loop().create_task(
+                            self._execute(command), name=f"command-{command.seq}"
+                        )
+                case Stop(seq):
+                    self._tasks[seq].cancel()
+                case Acknowledge(seq) if self._outbox is not None:
+                    self._outbox.acknowledge(seq)
+                case SayProgress(progress) if self._outbox is not None:
+                    self._outbox.progress(progress)
+                case SayResult(result) if self._outbox is not None:
+                    self._outbox.result(result)
 
     # One command
 
-    async def _execute(self, entry: _Entry) -> None:
-        entry.phase = _Phase.WORKING  # a task cancelled before this would never run a line
-        try:
-            result = await self._work(entry)
-        except asyncio.CancelledError:
-            if entry.stop is None:  # the agent stops
-                await self._pause(entry)
-                raise
-            result = _result(*entry.stop)
-        entry.phase = _Phase.ENDING
-        result.seq = entry.seq
-        result.command_id = entry.command.command_id
+    async def _execute(self, command: command_pb2.Command) -> None:
+        seq = command.seq
+        kind = command.WhichOneof("kind") or "unknown"
+        loop = asyncio.get_running_loop()
+        # Before the first wait: a task cancelled before it ran would never run a line.
+        result = self.inbox.begin(
+            seq, known=kind in self.handlers, wall=self.now(), now=loop.time()
+        )
+        if result is None:
+            result = await self._work(command, kind)
+        result = self.inbox.ended(seq, result)
+        on_disk = True
         try:
             await asyncio.shield(asyncio.to_thread(self.journal.finish, result))
         except JournalError as error:
             # Not on disk: if the agent dies now the command runs again, which is safe. Keep saying it.
-            log.error("journal_write_failed", seq=entry.seq, error=str(error))
-            self._unwritten[entry.seq] = result
-        del self._entries[entry.seq]
-        log.info("command_finished", seq=entry.seq, code=result.code, reason=result.reason)
-        if self._outbox is not None:
-            self._outbox.result(result)
-        self._start_ready()
+            log.error("journal_write_failed", seq=seq, error=str(error))
+            on_disk = False
+        del self._tasks[seq]
+        log.info("command_finished", seq=seq, code=result.code, reason=result.reason)
+        self._do(self.inbox.recorded(seq, on_disk=on_disk))
 
-    async def _work(self, entry: _Entry) -> command_pb2.CommandResult:
-        command = entry.command
-        kind = command.WhichOneof("kind") or "unknown"
-        handler = self.handlers.get(kind)
-        if entry.stop is not None:
-            return _result(*entry.stop)
-        if handler is None:
-            return _result(
-                _UNIMPLEMENTED,
-                "INTERNAL",
-                f"this agent does not know the command {kind}; update the agent",
-            )
-        if command.HasField("deadline") and self.now() > command.deadline.ToDatetime(tzinfo=UTC):
-            return _result(
-                _DEADLINE_EXCEEDED,
-                "DEADLINE_EXCEEDED",
-                "the command reached the agent too late; give it again if it is still wanted",
-            )
-        if entry.attempts >= _MAX_ATTEMPTS:
-            return _result(
-                _INTERNAL,
-                "INTERNAL",
-                f"the agent died {entry.attempts} times while working on this and gives up; see its log",
-            )
+    async def _work(self, command: command_pb2.Command, kind: str) -> command_pb2.CommandResult:
+        seq, loop, begun = command.seq, asyncio.get_running_loop(), False
+        until = self.inbox.work_until(seq)
+        timer = loop.call_at(until, self._inputs.put_nowait, _TooLong()) if until else None
         try:
-            await asyncio.to_thread(self.journal.begin, entry.seq)
-            entry.begun = True
-        except JournalError as error:
-            log.warning("journal_write_failed", seq=entry.seq, error=str(error))
-        try:
-            return await handler(command, self._progress_of(entry))
+            try:
+                await asyncio.to_thread(self.journal.begin, seq)
+                begun = True
+            except JournalError as error:
+                log.warning("journal_write_failed", seq=seq, error=str(error))
+            return await self.handlers[kind](command, self._progress_of(seq))
+        except asyncio.CancelledError:
+            result = self.inbox.interrupted(seq)
+            if result is None:  # the agent stops
+                if begun:
+                    await self._pause(seq)
+                raise
+            return result
         except Exception:
-            log.exception("command_handler_failed", seq=entry.seq, kind=kind)
-            return _result(
-                _INTERNAL, "INTERNAL", f"the agent failed at {kind}; its log has the reason"
+            log.exception("command_handler_failed", seq=seq, kind=kind)
+            return command_pb2.CommandResult(
+                code=_INTERNAL,
+                reason="INTERNAL",
+                message=f"the agent failed at {kind}; its log has the reason",
             )
+        finally:
+            if timer is not None:
+                timer.cancel()
 
-    async def _pause(self, entry: _Entry) -> None:
-        if not entry.begun:
-            return
+    async def _pause(self, seq: int) -> None:
         try:
-            await asyncio.to_thread(self.journal.pause, entry.seq)
+            await asyncio.to_thread(self.journal.pause, seq)
         except JournalError as error:
-            log.warning("journal_write_failed", seq=entry.seq, error=str(error))
+            log.warning("journal_write_failed", seq=seq, error=str(error))
 
-    def _progress_of(
-        self, entry: _Entry
-    ) -> Callable[[str, command_pb2.DeployProgress | None], None]:
+    def _progress_of(self, seq: int) -> Callable[[str, command_pb2.DeployProgress | None], None]:
         def progress(message: str, deploy: command_pb2.DeployProgress | None) -> None:
-            if entry.seq not in self._entries:
-                return
-            entry.version += 1
-            entry.progress = command_pb2.CommandProgress(
-                seq=entry.seq,
-                command_id=entry.command.command_id,
-                version=entry.version,
-                message=message,
-                deploy=deploy,
-            )
-            if self._outbox is not None:
-                self._outbox.progress(entry.progress)
+            self._do(self.inbox.progress(seq, message, deploy))
 
         return progress
 
 
 def _is_command(item: _Input) -> TypeGuard[command_pb2.Command]:
     return isinstance(item, command_pb2.Command)
-
-
-def _result(code: int, reason: str, message: str) -> command_pb2.CommandResult:
-    return command_pb2.CommandResult(code=code, reason=reason, message=message)

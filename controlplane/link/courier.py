@@ -1,35 +1,31 @@
 """Carries what an agent said to the services, and commands from the outbox to the agent.
 
-One courier for each admitted session. The wire's reader puts things down here and waits for nobody;
-the courier's own task takes them to the services one after the other. Results and reports are
-acknowledged only after they are in the database, and the newest progress or report of a key replaces
-the older one while it waits.
+One courier for each admitted session. The wire's reader puts things down in a `CommandOutbox` and waits
+for nobody; the courier's own task takes them to the services one after the other. Results and reports are
+acknowledged only after they are in the database. One thing that the services cannot take holds up no other.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 from skerry.agent.v1 import command_pb2, link_pb2, report_pb2
-from skerry.wire.errors import MessageTooLarge, ProtocolError
+from skerry.wire.errors import MessageTooLarge
+from skerry.wire.outbox import CommandOutbox
 from skerry.wire.session import Session
 
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import AgentIdentity
 from controlplane.domain.commands import Command, CommandOutcome, CommandProgress
-from controlplane.domain.errors import SkerryError, StatusCode
+from controlplane.domain.errors import SkerryError, StatusCode, StorageUnavailable
 from controlplane.domain.reports import Report
 from controlplane.link import codec
 
 log = structlog.get_logger(__name__)
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-_MAX_WAITING = 16_384  # results, progress or reports by key that wait for the database
-_MAX_UNACKNOWLEDGED = 64  # commands on their way to one agent; the rest stays in the outbox
+_MAX_TRIES = 3
 _RETRY_SECONDS = 1.0
 
 
@@ -77,42 +73,26 @@ class Courier:
         self._clock = clock
         self._cluster_uid = cluster_uid
         self._epoch = epoch
+        self._outbox = CommandOutbox(sent_seq=fetched)
         self._work = asyncio.Event()
-        self._fetch = self._fetch_cancels = True
-        self._fetched = fetched
-        self._acknowledged = 0
-        self._said_acknowledged = 0
-        self._unacknowledged: set[int] = set()
-        self._cancels: set[int] = set()
-        self._progress: dict[int, command_pb2.CommandProgress] = {}
-        self._results: dict[int, command_pb2.CommandResult] = {}
-        self._reports: dict[str, report_pb2.Report] = {}
+        self._fetch_cancels = True
+        self._tries: dict[tuple[str, int | str], int] = {}
 
     # From the wire and the registry; these do not wait
 
     def fetch_commands(self) -> None:
         """Commands wait in the outbox."""
-        self._fetch = True
+        self._outbox.wake()
         self._work.set()
 
     def cancel_command(self, seq: int) -> None:
         """Tell the agent to stop working on a command, once it has been sent."""
-        self._cancels.add(seq)
+        self._outbox.cancel(seq)
         self._work.set()
 
     def take(self, kind: str, frame: link_pb2.Frame) -> None:
         """Put down what the agent said. Raises `ProtocolError` when too much waits."""
-        match kind:
-            case "command_ack":
-                self._acknowledged = max(self._acknowledged, frame.command_ack.seq)
-            case "command_progress":
-                if frame.command_progress.seq not in self._results:
-                    _put(self._progress, frame.command_progress.seq, frame.command_progress)
-            case "command_result":
-                self._progress.pop(frame.command_result.seq, None)
-                _put(self._results, frame.command_result.seq, frame.command_result)
-            case "report":
-                _put(self._reports, frame.report.key, frame.report)
+        self._outbox.heard(kind, frame)
         self._work.set()
 
     # The courier's own task
@@ -128,106 +108,181 @@ class Courier:
                 self._work.set()
 
     async def _step(self) -> bool:
-        """Do all that waits. False when the database did not take it: nothing is lost, try again."""
+        """Do all that waits. False when something was not taken: nothing is lost, try again."""
         try:
             await self._carry_acknowledgement()
-            await self._carry_results()
+            taken = await self._carry_results()
             await self._send_commands()
-            await self._carry_progress()
-            await self._carry_reports()
+            taken = await self._carry_progress() and taken
+            taken = await self._carry_reports() and taken
         except SkerryError as error:
             log.error("agent_session_waits", cluster_uid=self._cluster_uid, error=error.message)
             return False
-        return True
+        return taken
 
     async def _carry_acknowledgement(self) -> None:
-        seq = self._acknowledged
-        if seq <= self._said_acknowledged:
-            return
-        await self._sessions.acknowledged(self._cluster_uid, self._epoch, seq)
-        self._said_acknowledged = seq
-        if len(self._unacknowledged) >= _MAX_UNACKNOWLEDGED:
-            self._fetch = True
-        self._unacknowledged = {sent for sent in self._unacknowledged if sent > seq}
+        seq = self._outbox.acknowledgement()
+        if seq is not None:
+            await self._sessions.acknowledged(self._cluster_uid, self._epoch, seq)
+            self._outbox.acknowledgement_stored(seq)
 
-    async def _carry_results(self) -> None:
-        for seq, result in list(self._results.items()):
-            await self._sessions.finished(self._cluster_uid, self._epoch, codec.outcome(result))
-            if self._results.get(seq) is result:
-                del self._results[seq]
-            frame = link_pb2.Frame()
-            frame.result_ack.seq = seq
-            self._wire.connection.send_control(frame)
-            self._wire.wake()
+    async def _carry_results(self) -> bool:
+        taken = True
+        for seq, result in list(self._outbox.results.items()):
 
-    async def _carry_progress(self) -> None:
-        for seq, progress in list(self._progress.items()):
-            await self._sessions.progressed(
-                self._cluster_uid, self._epoch, codec.progress(progress)
-            )
-            if self._progress.get(seq) is progress:
-                del self._progress[seq]
+            async def carry(result: command_pb2.CommandResult = result) -> None:
+                await self._sessions.finished(self._cluster_uid, self._epoch, codec.outcome(result))
 
-    async def _carry_reports(self) -> None:
-        for key, report in list(self._reports.items()):
-            recorded = await self._sessions.reported(
-                self._cluster_uid, self._epoch, codec.report(report)
-            )
-            if self._reports.get(key) is report:
-                del self._reports[key]
-            if recorded:
+            match await self._try(("result", seq), carry):
+                case True:
+                    self._outbox.result_stored(result)
+                    self._acknowledge_result(seq)
+                case False:
+                    taken = False
+                case None:  # it can never be recorded as it is: say so in its place
+                    if await self._end_unreadable(result):
+                        self._acknowledge_result(seq)
+                    self._outbox.result_stored(result)
+        return taken
+
+    async def _carry_progress(self) -> bool:
+        taken = True
+        for seq, progress in list(self._outbox.progress.items()):
+
+            async def carry(progress: command_pb2.CommandProgress = progress) -> None:
+                await self._sessions.progressed(
+                    self._cluster_uid, self._epoch, codec.progress(progress)
+                )
+
+            done = await self._try(("progress", seq), carry)
+            taken = taken and done is not False
+            if done is not False:
+                self._outbox.progress_stored(progress)
+        return taken
+
+    async def _carry_reports(self) -> bool:
+        taken = True
+        for key, report in list(self._outbox.reports.items()):
+            recorded = False
+
+            async def carry(report: report_pb2.Report = report) -> None:
+                nonlocal recorded
+                recorded = await self._sessions.reported(
+                    self._cluster_uid, self._epoch, codec.report(report)
+                )
+
+            done = await self._try(("report", key), carry)
+            taken = taken and done is not False
+            if done is not False:
+                self._outbox.report_stored(report)
+            if done and recorded:
                 frame = link_pb2.Frame()
                 frame.report_ack.key = key
                 frame.report_ack.version = report.version
                 self._wire.connection.send_control(frame, ("report_ack", key))
                 self._wire.wake()
+        return taken
+
+    async def _try(
+        self, what: tuple[str, int | str], carry: Callable[[], Awaitable[None]]
+    ) -> bool | None:
+        """Whether the services took it; None when they will not, however often they are asked.
+
+        Raises `StorageUnavailable`: then nothing can be carried, and nobody is to blame.
+        """
+        try:
+            await carry()
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            tries = self._tries[what] = self._tries.get(what, 0) + 1
+            log.exception(
+                "agent_message_not_taken",
+                cluster_uid=self._cluster_uid,
+                what=what[0],
+                key=what[1],
+                tries=tries,
+            )
+            if tries < _MAX_TRIES and isinstance(error, SkerryError):
+                return False
+            del self._tries[what]
+            return None
+        self._tries.pop(what, None)
+        return True
+
+    async def _end_unreadable(self, result: command_pb2.CommandResult) -> bool:
+        """End a command whose result cannot be recorded, as failed; whether that could be recorded."""
+        outcome = CommandOutcome(
+            seq=result.seq,
+            command_id=result.command_id,
+            code=StatusCode.INTERNAL,
+            reason="INTERNAL",
+            message="the agent said how this ended, but the control plane could not record it; "
+            "its log has the reason",
+            deploy=None,
+        )
+
+        async def end() -> None:
+            await self._sessions.finished(self._cluster_uid, self._epoch, outcome)
+
+        return bool(await self._try(("end", result.seq), end))
+
+    def _acknowledge_result(self, seq: int) -> None:
+        frame = link_pb2.Frame()
+        frame.result_ack.seq = seq
+        self._wire.connection.send_control(frame)
+        self._wire.wake()
 
     async def _send_commands(self) -> None:
         if self._fetch_cancels:
-            self._cancels.update(await self._sessions.pending_cancels(self._cluster_uid))
+            for seq in await self._sessions.pending_cancels(self._cluster_uid):
+                self._outbox.cancel(seq)
             self._fetch_cancels = False
-        if self._fetch and len(self._unacknowledged) < _MAX_UNACKNOWLEDGED:
-            self._fetch = False
+        after = self._outbox.fetch_after()
+        if after is not None:
             try:
-                commands = await self._sessions.pending_commands(self._cluster_uid, self._fetched)
+                commands = await self._sessions.pending_commands(self._cluster_uid, after)
             except BaseException:
-                self._fetch = True
+                self._outbox.wake()
                 raise
             for command in commands:
-                if len(self._unacknowledged) >= _MAX_UNACKNOWLEDGED:
+                if self._outbox.full:
                     break
                 await self._send_command(command)
-        for seq in sorted(self._cancels):
-            if seq <= self._fetched:
-                self._cancels.discard(seq)
-                frame = link_pb2.Frame()
-                frame.command_cancel.seq = seq
-                self._wire.connection.send_exchange(frame)  # behind the command it is about
+        for seq in self._outbox.take_cancels():
+            frame = link_pb2.Frame()
+            frame.command_cancel.seq = seq
+            self._wire.connection.send_exchange(frame)  # behind the command it is about
         self._wire.wake()
 
     async def _send_command(self, command: Command) -> None:
-        frame = link_pb2.Frame(command=codec.command(command))
         try:
+            frame = link_pb2.Frame(command=codec.command(command))
             self._wire.connection.send_exchange(frame)
         except MessageTooLarge as error:
-            await self._sessions.finished(
-                self._cluster_uid,
-                self._epoch,
-                CommandOutcome(
-                    seq=command.seq,
-                    command_id=command.command_id,
-                    code=StatusCode.RESOURCE_EXHAUSTED,
-                    reason="REQUEST_TOO_LARGE",
-                    message=f"the command is too large for the link: {error}",
-                    deploy=None,
-                ),
+            await self._skip(
+                command,
+                StatusCode.RESOURCE_EXHAUSTED,
+                "REQUEST_TOO_LARGE",
+                f"the command is too large for the link: {error}",
+            )
+        except Exception:  # a poison command must not keep the others back
+            log.exception(
+                "command_not_sendable", cluster_uid=self._cluster_uid, seq=command.seq
+            )
+            await self._skip(
+                command,
+                StatusCode.INTERNAL,
+                "INTERNAL",
+                "the control plane could not put this command into words; its log has the reason",
             )
         else:
-            self._unacknowledged.add(command.seq)
-        self._fetched = command.seq
+            self._outbox.sent(command.seq)
 
-
-def _put(waiting: dict[K, V], key: K, value: V) -> None:
-    if key not in waiting and len(waiting) >= _MAX_WAITING:
-        raise ProtocolError(f"more than {_MAX_WAITING} results or reports wait for the database")
-    waiting[key] = value
+    async def _skip(self, command: Command, code: StatusCode, reason: str, message: str) -> None:
+        await self._sessions.finished(
+            self._cluster_uid,
+            self._epoch,
+            CommandOutcome(command.seq, command.command_id, code, reason, message, deploy=None),
+        )
+        self._outbox.skipped(command.seq)

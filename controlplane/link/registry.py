@@ -10,6 +10,7 @@ import random
 import structlog
 from google.protobuf.message import DecodeError
 from skerry.agent.v1 import link_pb2, stream_pb2
+from skerry.wire.claims import Claims
 from skerry.wire.errors import ConnectionRefused, MessageTooLarge, StreamReset
 from skerry.wire.session import LinkStream
 
@@ -41,7 +42,7 @@ class AgentRegistry:
 
     def __init__(self, *, plan_seconds: float = 60.0, rng: random.Random | None = None) -> None:
         self._plan_seconds = plan_seconds
-        self._sessions: dict[str, AgentSession] = {}
+        self._sessions: Claims[AgentSession] = Claims()
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -118,7 +119,7 @@ class AgentRegistry:
         """
         self._draining = True
         log.info("agents_draining", agents=len(self._sessions))
-        for session in list(self._sessions.values()):
+        for session in list(self._sessions):
             self._send_elsewhere(session)
         try:
             async with asyncio.timeout(grace_seconds):
@@ -133,21 +134,21 @@ class AgentRegistry:
         if self._draining:
             self._send_elsewhere(session)
             return False
-        current = self._sessions.get(session.cluster_uid)
-        if current is not None and current.epoch > session.epoch:
-            self._supersede(session)
-            return False
-        self._sessions[session.cluster_uid] = session
-        self._empty.clear()
-        if current is not None:
-            log.warning("agent_superseded", cluster_uid=session.cluster_uid, epoch=current.epoch)
-            self._supersede(current)
-        return True
+        claim = self._sessions.claim(session.cluster_uid, session.epoch, session)
+        if claim.holds:
+            self._empty.clear()
+        if claim.superseded is not None:
+            log.warning(
+                "agent_superseded",
+                cluster_uid=session.cluster_uid,
+                epoch=claim.superseded.epoch,
+            )
+            self._supersede(claim.superseded)
+        return claim.holds
 
     def remove(self, session: AgentSession) -> None:
         """It has ended."""
-        if self._sessions.get(session.cluster_uid) is session:
-            del self._sessions[session.cluster_uid]
+        self._sessions.release(session.cluster_uid, session)
         if not self._sessions:
             self._empty.set()
 

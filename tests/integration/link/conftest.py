@@ -76,6 +76,8 @@ class Sessions:
         self.storage_fails = False
         self.failures = 0
         self.refused = ""
+        self.poisoned: dict[int, str] = {}
+        """Messages of results, by number, that cannot be recorded."""
 
     def add(self, body: CommandBody, deadline: datetime | None = None) -> Command:
         seq = len(self.outbox) + 1
@@ -128,6 +130,8 @@ class Sessions:
 
     async def finished(self, cluster_uid: str, epoch: int, outcome: CommandOutcome) -> None:
         self._check()
+        if self.poisoned.get(outcome.seq) == outcome.message:
+            raise ValueError("this cannot be recorded")
         if all(known.seq != outcome.seq for known in self.outcomes):
             self.outcomes.append(outcome)
 

@@ -165,6 +165,19 @@ async def test_a_command_past_its_deadline_is_not_begun(plane: Plane, agents: Ag
     assert handler.begun == []
 
 
+async def test_a_poison_result_holds_up_no_other_and_ends_as_failed(
+    plane: Plane, agents: Agents
+) -> None:
+    plane.sessions.poisoned = {1: "done"}
+    for _ in range(3):
+        plane.sessions.add(retry_add_on())
+    agents.start(commands={"retry_add_on": Handler()})
+    await until(lambda: len(plane.sessions.outcomes) == 3, "all outcomes")
+    ended = {outcome.seq: outcome for outcome in plane.sessions.outcomes}
+    assert (ended[1].code, ended[1].reason) == (StatusCode.INTERNAL, "INTERNAL")
+    assert ended[2].code is ended[3].code is StatusCode.OK
+
+
 async def test_reports_are_said_until_acknowledged_and_only_the_newest(
     plane: Plane, agents: Agents
 ) -> None:

@@ -44,6 +44,13 @@ MAX_CONTROL_FRAMES = 4_096
 """Control frames waiting to be written; a peer that makes us owe more is broken."""
 
 
+MAX_UNACKNOWLEDGED_COMMANDS = 64
+"""Commands on their way to one agent; the others wait in the database."""
+
+MAX_WAITING_FOR_STORE = 16_384
+"""Results, progress or reports by key that wait for the database, of one agent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes. The memory one connection can make its receiver hold is at most

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 from skerry.agent.v1 import command_pb2
+from skerry.wire.inbox import CommandInbox
 
 from agent.link import Progress
 from agent.link.commands import CommandRunner
 from agent.link.errors import JournalError
 from agent.link.journal import Journal
+from agent.link.order import supersedes, waits_for
 
 Result = command_pb2.CommandResult
 
@@ -296,6 +298,31 @@ async def test_a_deadline_that_has_passed_is_kept(bench: Bench) -> None:
     assert bench.worker.begun == []
 
 
+async def test_work_that_hangs_is_stopped_and_what_waited_for_it_goes_on(tmp_path: Path) -> None:
+    box = Box()
+    worker = Worker(box)
+    journal = Journal(tmp_path / "journal.db", cluster_uid="a")
+    runner = CommandRunner(
+        journal=journal,
+        handlers=dict.fromkeys(KINDS, worker),
+        inbox=CommandInbox(
+            waits_for=waits_for, supersedes=supersedes, longest_work_seconds=0.05
+        ),
+    )
+    await runner.open()
+    runner.attach(box)
+    task = asyncio.ensure_future(runner.run())
+    worker.gate(2).set()
+    runner.received(ensure_environment(1))
+    runner.received(deploy(2))
+    await box.until(lambda: 2 in box.results)
+    assert (box.results[1].code, box.results[1].reason) == (4, "DEADLINE_EXCEEDED")
+    assert box.results[2].code == 0
+    task.cancel()
+    await asyncio.wait({task})
+    journal.close()
+
+
 async def test_a_new_connection_hears_everything_again(bench: Bench) -> None:
     bench.worker.gate(1).set()
     bench.runner.received(deploy(1, "a"))
@@ -453,9 +480,7 @@ async def live(path: Path, server: Server, cluster: Cluster, *, dies_at: int, af
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for entry in runner._entries.values():
-            if entry.task is not None:
-                await asyncio.gather(entry.task, return_exceptions=True)
+        await asyncio.gather(*runner._tasks.values(), return_exceptions=True)
         survived = len(server.outcomes) == len(server.commands) and quiet(journal)
         journal.close()
     return survived
