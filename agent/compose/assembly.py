@@ -33,12 +33,30 @@ class Assembly:
     volume_group: str = ""
     """Services that share a volume are in one group and run on one node."""
     env_secret: str = ""
+    leader: str = ""
+    """Compose name of the service whose pod it runs in: its own, unless it joins another's."""
+    pod_name: str = ""
+    """The DNS name of that service."""
+    members: list[Assembly] = field(default_factory=list)
+    """Services that run in the pod of this one."""
+    restarts_with: str = ""
+    """Checksum of the dependencies it is to be started anew with."""
     workload: Manifest | None = None
 
     @property
     def has_service(self) -> bool:
         """A Job gets a Service only where the file says that it listens."""
         return self.kind is WorkloadKind.DEPLOYMENT or bool(self.service.ports)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it runs in another service's pod."""
+        return self.leader not in ("", self.service.name)
+
+    @property
+    def pod(self) -> tuple[Assembly, ...]:
+        """The services whose containers are in the pod, this one first."""
+        return (self, *self.members)
 
     @property
     def pod_template(self) -> dict[str, Any]:

@@ -121,7 +121,17 @@ class _Canonicaliser:
     def _list(self, branch: Branch, node: Node, path: str) -> Node | None:
         if _is_null(node):
             return None
-        return node if isinstance(node, SequenceNode) else self._wrong(branch, node, path)
+        if not isinstance(node, SequenceNode):
+            return self._wrong(branch, node, path)
+        below = branch.item
+        if below is None or not below.children:
+            return node
+        items: list[Node] = []
+        for index, item in enumerate(node.items):
+            done = self._mapping(below, item, f"{path}[{index}]")
+            if done is not None:
+                items.append(done)
+        return SequenceNode(items, node.origin)
 
     def _mapping(self, branch: Branch, node: Node, path: str) -> Node | None:
         if _is_null(node):

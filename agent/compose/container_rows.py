@@ -26,8 +26,14 @@ CONTAINER: tuple[Key, ...] = (
         "device_cgroup_rules", _S.TEXTS, "CMP312", "devices of the node are not available", _REMOVE
     ),
     refused("gpus", _S.ANY, "CMP315", "there is no GPU entitlement", "Ask the operator for one."),
-    converted("pid", _S.TEXT, "private: nothing; host and others are refused"),
-    converted("ipc", _S.TEXT, "private, shareable, none: nothing; host and others are refused"),
+    converted(
+        "pid", _S.TEXT, "service: one pod, with shareProcessNamespace; host and others are refused"
+    ),
+    converted(
+        "ipc",
+        _S.TEXT,
+        "private, shareable, none: nothing; service: one pod; host and others are refused",
+    ),
     converted("uts", _S.TEXT, "host is refused"),
     converted("userns_mode", _S.TEXT, "host is refused"),
     converted("cgroup", _S.TEXT, "private: nothing; host is refused"),

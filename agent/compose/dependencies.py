@@ -6,7 +6,7 @@ everything else starts together and waits in init containers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agent.compose.context import Context
 from agent.compose.diagnostics import Report
@@ -55,28 +55,42 @@ def resolve(project: Project, active: Mapping[str, Service], report: Report) -> 
             elif dependency.required:
                 _report_absent(project, dependency, report)
         service.depends_on = kept
-    _report_cycles(active, report)
+    edges = {name: service.depends_on for name, service in active.items()}
+    _report_cycles(edges, {name: name for name in active}, report)
 
 
-def levels(active: Mapping[str, Service]) -> dict[str, int]:
-    """Wave number of every service, from 0; the graph must have no cycle."""
+def check_pods(active: Mapping[str, Service], leaders: Mapping[str, str], report: Report) -> None:
+    """Report pods that would wait for each other although their services do not."""
+    edges: dict[str, list[Dependency]] = {leader: [] for leader in leaders.values()}
+    for name, service in active.items():
+        edges[leaders[name]] += [
+            d for d in service.depends_on if leaders[d.service] != leaders[name]
+        ]
+    _report_cycles(edges, leaders, report, " (services of one pod wait together)")
+
+
+def levels(active: Mapping[str, Service], leaders: Mapping[str, str]) -> dict[str, int]:
+    """Wave number of every service, from 0; the graph of pods must have no cycle."""
     found: dict[str, int] = {}
+    members: dict[str, list[Service]] = {}
+    for name, leader in leaders.items():
+        members.setdefault(leader, []).append(active[name])
 
-    def level(name: str) -> int:
-        if name not in found:
-            found[name] = 0
-            found[name] = max(
+    def level(leader: str) -> int:
+        if leader not in found:
+            found[leader] = 0
+            found[leader] = max(
                 (
-                    level(d.service) + (1 if d.condition is Condition.COMPLETED else 0)
-                    for d in active[name].depends_on
+                    level(leaders[d.service]) + (1 if d.condition is Condition.COMPLETED else 0)
+                    for service in members[leader]
+                    for d in service.depends_on
+                    if leaders[d.service] != leader
                 ),
                 default=0,
             )
-        return found[name]
+        return found[leader]
 
-    for name in active:
-        level(name)
-    return found
+    return {name: level(leader) for name, leader in leaders.items()}
 
 
 def _report_absent(project: Project, dependency: Dependency, report: Report) -> None:
@@ -99,39 +113,48 @@ def _report_absent(project: Project, dependency: Dependency, report: Report) -> 
     )
 
 
-def _report_cycles(active: Mapping[str, Service], report: Report) -> None:
-    """Report each cycle once, with the line of every edge."""
+def _report_cycles(
+    edges: Mapping[str, Sequence[Dependency]],
+    node: Mapping[str, str],
+    report: Report,
+    why: str = "",
+) -> None:
+    """Report each cycle once, with the place of every edge. `node` says where an edge leads."""
     done: set[str] = set()
     trail: list[Dependency] = []
     on_trail: list[str] = []
 
     def visit(name: str) -> None:
         on_trail.append(name)
-        for dependency in active[name].depends_on:
+        for dependency in edges[name]:
             trail.append(dependency)
-            if dependency.service in on_trail:
-                start = on_trail.index(dependency.service)
-                _report_cycle(on_trail[start:], trail[start:], report)
-            elif dependency.service not in done:
-                visit(dependency.service)
+            target = node[dependency.service]
+            if target in on_trail:
+                start = on_trail.index(target)
+                _report_cycle(on_trail[start:], trail[start:], report, why)
+            elif target not in done:
+                visit(target)
             trail.pop()
         on_trail.pop()
         done.add(name)
 
-    for name in active:
+    for name in edges:
         if name not in done:
             visit(name)
 
 
-def _report_cycle(names: list[str], edges: list[Dependency], report: Report) -> None:
+def _report_cycle(names: list[str], edges: list[Dependency], report: Report, why: str) -> None:
+    files = {edge.origin.file for edge in edges}
     steps = ", ".join(
-        f"{name} → {edge.service} (line {edge.origin.line})"
+        f"{name} → {edge.service} (line {edge.origin.line}"
+        f"{f' of {edge.origin.file}' if len(files) > 1 else ''}"
+        f"{'' if edge.key == 'depends_on' else f', {edge.key}'})"
         for name, edge in zip(names, edges, strict=True)
     )
     report.error(
         "CMP142",
         edges[-1].origin,
         edges[-1].path,
-        f"services wait for each other: {steps}",
+        f"services wait for each other: {steps}{why}",
         "Remove one of these dependencies.",
     )

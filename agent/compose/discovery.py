@@ -53,7 +53,8 @@ def guess_public(
         if hint.public and services[name].extension.public is None:
             port = hint.ports[0] if hint.ports else _public_port(ports[name])
             return PublicGuess(name, port, "its labels for other tools", hint.host)
-    wanted_by = {d.service for s in services.values() for d in s.depends_on}
+    # A service that lends its network to others is in front of them, not behind.
+    wanted_by = {d.service for s in services.values() for d in s.depends_on if d.key not in s.joins}
     candidates = [
         name
         for name, service in services.items()

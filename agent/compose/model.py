@@ -77,8 +77,10 @@ class Dependency:
     required: bool
     origin: Origin
     path: str
-    implicit: bool = False
-    """It comes from links, not from depends_on."""
+    key: str = "depends_on"
+    """What says so: depends_on, links, volumes_from, network_mode, pid or ipc."""
+    restart: bool = False
+    """The service is to be started anew when what it waits for changes."""
 
 
 @dataclass(slots=True)
@@ -149,6 +151,21 @@ class Extension:
 
 
 @dataclass(slots=True)
+class Hook:
+    """A command at one moment of a container's life."""
+
+    command: tuple[str, ...]
+    origin: Origin
+    path: str
+    fields: Fields
+    environment: dict[str, str]
+    working_dir: str = ""
+    image: str = ""
+    """Of a container of its own (pre_start); empty for the service's."""
+    user: str = ""
+
+
+@dataclass(slots=True)
 class Service:
     name: str
     fields: Fields
@@ -173,6 +190,11 @@ class Service:
     """Other host names: container_name, hostname, links and network aliases of others."""
     configs: list[Grant]
     secrets: list[Grant]
+    joins: dict[str, str]
+    """The key (network_mode, pid, ipc) → the service whose namespace it shares."""
+    pre_start: list[Hook]
+    post_start: list[Hook]
+    pre_stop: list[Hook]
     extension: Extension
 
     @property

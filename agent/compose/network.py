@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent.compose.assembly import Assembly
+from agent.compose.containers import port_name
 from agent.compose.diagnostics import Report
 from agent.compose.metadata import ORIGINAL_NAME, PREFIX, Metadata
 from agent.compose.model import Project
 from agent.compose.names import is_dns_label
 from agent.compose.nodes import ScalarNode
-from agent.compose.pods import port_name
 from agent.compose.result import HostAlias, Manifest
 from agent.compose.yaml_nodes import shorten
 
@@ -36,7 +36,7 @@ def service_manifests(assembly: Assembly, metadata: Metadata) -> list[Manifest]:
         assembly.name,
         assembly.name,
         annotations,
-        {"spec": _spec(assembly, metadata.selector(assembly.name))},
+        {"spec": _spec(assembly, metadata.selector(assembly.pod_name))},
     )
     return [own]
 

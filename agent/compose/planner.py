@@ -10,7 +10,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.compose import dependencies, discovery, images, isolation, network, security
+from agent.compose import (
+    dependencies,
+    discovery,
+    images,
+    isolation,
+    network,
+    pod_groups,
+    restarting,
+    security,
+)
 from agent.compose.assembly import Assembly
 from agent.compose.config import check_contents, read_environments
 from agent.compose.config_manifests import config_manifests
@@ -19,7 +28,7 @@ from agent.compose.diagnostics import Report, Severity
 from agent.compose.jobs import workload_kind
 from agent.compose.loader import Loaded, load
 from agent.compose.metadata import Metadata
-from agent.compose.model import Condition, Project, Service
+from agent.compose.model import Condition, Dependency, Project, Service
 from agent.compose.names import is_dns_label, name_services
 from agent.compose.origin import NOWHERE
 from agent.compose.paths import ProjectFiles
@@ -89,6 +98,9 @@ class _Planner:
         """The plan; without waves when anything was refused."""
         services = dependencies.active_services(self._project, self._context)
         dependencies.resolve(self._project, services, self._report)
+        leaders = pod_groups.group(services)
+        if not self._report.rejected:
+            dependencies.check_pods(services, leaders, self._report)
         security.check_project(self._project, services)
         check_contents(self._project, self._context)
         for service in services.values():
@@ -98,15 +110,14 @@ class _Planner:
             services, self._context, self._files, self._report, self._loaded.budget
         )
         ports = discovery.discover(services, environments)
-        assemblies = self._assemble(services, names, environments, ports)
+        assemblies = self._assemble(services, leaders, names, environments, ports)
         aliases = self._host_aliases(network.add_aliases(assemblies, self._report), assemblies)
         for assembly in assemblies.values():
             assembly.hosts = aliases
         network.check_networks(self._project, assemblies, self._report)
         policies = self._policies(assemblies)
         pods = Pods(self._project, self._context, self._metadata, self._report)
-        for assembly in assemblies.values():
-            assembly.workload = workload(assembly, pods, self._metadata)
+        restarting.build(assemblies, lambda a: workload(a, pods, self._metadata))
         waves = self._waves(assemblies, policies)
         if self._report.rejected or not self._verified(waves):
             return Plan()
@@ -146,6 +157,7 @@ class _Planner:
     def _assemble(
         self,
         services: dict[str, Service],
+        leaders: dict[str, str],
         names: dict[str, str],
         environments: dict[str, dict[str, str]],
         ports: dict[str, tuple[PortFact, ...]],
@@ -154,7 +166,7 @@ class _Planner:
             name: not discovery.are_certain(service, ports[name]) or _wants_headless(service)
             for name, service in services.items()
         }
-        levels = {} if self._report.rejected else dependencies.levels(services)
+        levels = {} if self._report.rejected else dependencies.levels(services, leaders)
         assemblies = {
             name: Assembly(
                 service=service,
@@ -164,15 +176,20 @@ class _Planner:
                 ports=ports[name],
                 environment=environments[name],
                 volumes=self._volumes.pod_volumes(service, names[name]),
-                waits=self._waits(service, names, ports, headless),
+                waits=self._waits(service, leaders, names, ports, headless),
                 headless=headless[name],
+                leader=leaders[name],
+                pod_name=names[leaders[name]],
                 env_secret=self._metadata.name(names[name], "env") if environments[name] else "",
             )
             for name, service in services.items()
         }
         for assembly in assemblies.values():
             self._check_assembly(assembly)
-        groups = self._volumes.groups()
+        if not self._report.rejected:
+            pod_groups.join(assemblies, self._report)
+        pod_names = {a.name: a.pod_name for a in assemblies.values()}
+        groups = self._volumes.groups(pod_names)
         for assembly in assemblies.values():
             assembly.volume_group = groups.get(assembly.name, "")
             if assembly.volumes.claims and assembly.service.replicas > 1:
@@ -209,6 +226,7 @@ class _Planner:
     def _waits(
         self,
         service: Service,
+        leaders: dict[str, str],
         names: dict[str, str],
         ports: dict[str, tuple[PortFact, ...]],
         headless: dict[str, bool],
@@ -216,7 +234,12 @@ class _Planner:
         """What an init container waits for; completed dependencies were a wave before."""
         waits: list[Wait] = []
         for dependency in service.depends_on:
-            if dependency.condition is Condition.COMPLETED or dependency.service not in names:
+            if dependency.service not in names:
+                continue
+            if leaders[dependency.service] == leaders[service.name]:
+                self._check_wait_within_pod(dependency)
+                continue
+            if dependency.condition is Condition.COMPLETED:
                 continue
             tcp: list[int] = []
             if not headless[dependency.service]:
@@ -235,7 +258,25 @@ class _Planner:
             waits.append(Wait(names[dependency.service], tuple(tcp[:_PORTS_TRIED]), healthy))
         return waits
 
+    def _check_wait_within_pod(self, dependency: Dependency) -> None:
+        if dependency.condition is Condition.COMPLETED:
+            self._report.error(
+                "CMP304",
+                dependency.origin,
+                dependency.path,
+                f'it runs in the pod of "{dependency.service}" and cannot wait for its end',
+                "Do not share its namespaces, or wait for service_started.",
+            )
+        elif dependency.condition is Condition.HEALTHY:
+            self._report.warning(
+                "CMP304",
+                dependency.origin,
+                dependency.path,
+                f'"{dependency.service}" runs in the same pod; both start together',
+            )
+
     def _policies(self, assemblies: dict[str, Assembly]) -> list[Manifest]:
+        assemblies = {n: a for n, a in assemblies.items() if not a.is_member}
         if not isolation.is_separated(self._project, assemblies):
             return []
         if self._context.network_isolation:
@@ -274,7 +315,9 @@ class _Planner:
                 assembly.level = last
         for level in sorted({assembly.level for assembly in assemblies.values()}):
             members = {n: a for n, a in assemblies.items() if a.level == level}
-            manifests = tuple(a.workload for a in members.values() if a.workload is not None)
+            manifests = tuple(
+                a.workload for a in members.values() if a.workload is not None and not a.is_member
+            )
             wait = WaitFor.JOBS_COMPLETE if awaited & set(members) else WaitFor.NONE
             waves.append(Wave(f"workloads-{level + 1}", manifests, wait))
         return tuple(wave for wave in waves if wave.manifests)
@@ -285,6 +328,7 @@ class _Planner:
             original_name=assembly.service.name,
             workload=assembly.kind,
             workload_name=assembly.workload["metadata"]["name"] if assembly.workload else "",
+            pod_of=assembly.pod_name if assembly.is_member else "",
             image=assembly.service.image,
             replicas=assembly.service.replicas if assembly.kind is WorkloadKind.DEPLOYMENT else 1,
             ports=assembly.ports,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,16 @@ class PodVolumes:
     seeds: list[Seed] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     """What the rollout checksum covers."""
+
+
+def merge_volumes(parts: Sequence[PodVolumes]) -> PodVolumes:
+    """The volumes of all containers of a pod, each once; mounts stay with their containers."""
+    volumes = {volume["name"]: volume for part in parts for volume in part.volumes}
+    return PodVolumes(
+        volumes=list(volumes.values()),
+        claims=list(dict.fromkeys(claim for part in parts for claim in part.claims)),
+        seeds=list(dict.fromkeys(seed for part in parts for seed in part.seeds)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,42 +1,31 @@
-"""A service → its pod template: the container, its security, its volumes, what it waits for."""
+"""A service, and those that share its pod → the pod template."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from agent.compose import images
 from agent.compose.assembly import Assembly
+from agent.compose.containers import container, hook_containers
 from agent.compose.context import Context
 from agent.compose.diagnostics import Report
-from agent.compose.durations import ceil_seconds
-from agent.compose.fields import Fields
 from agent.compose.grants import mount_grants
+from agent.compose.hooks import grace_seconds
+from agent.compose.host_names import MAX_SERVERS, host_names
 from agent.compose.metadata import CHECKSUM, PREFIX, Metadata
 from agent.compose.model import Project, Service
-from agent.compose.names import checksum, dns_label, is_dns_label, is_dns_name
-from agent.compose.probes import probes
-from agent.compose.resources import resources
-from agent.compose.result import WorkloadKind
-from agent.compose.security import capability
+from agent.compose.names import checksum, object_name
+from agent.compose.pod_volumes import merge_volumes
+from agent.compose.users import extra_groups, user_and_group
 from agent.compose.waiting import HOSTS_VOLUME, prepare_container, seed_containers
 from agent.compose.yaml_nodes import shorten
 
 MAX_GRACE = 300
-_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
-_LARGEST_ID = (1 << 31) - 1
 _ARCHITECTURES = {
     "amd64": "amd64",
     "x86_64": "amd64",
     "arm64": "arm64",
     "aarch64": "arm64",
     "arm": "arm",
-}
-_PULL_POLICIES = {
-    "always": "Always",
-    "missing": "IfNotPresent",
-    "if_not_present": "IfNotPresent",
-    "never": "IfNotPresent",
 }
 
 
@@ -52,272 +41,115 @@ class Pods:
         self._report = report
 
     def template(self, assembly: Assembly, restart_policy: str) -> dict[str, Any]:
-        """`template` of a workload."""
-        service, volumes = assembly.service, assembly.volumes
-        mount_grants(assembly, self._project, self._metadata, self._report)
-        if assembly.hosts:
-            volumes.volumes.append({"name": HOSTS_VOLUME, "emptyDir": {}})
-            volumes.mounts.append(
-                {
-                    "name": HOSTS_VOLUME,
-                    "mountPath": "/etc/hosts",
-                    "subPath": "hosts",
-                    "readOnly": True,
-                }
-            )
-        security = self._pod_security(assembly)
+        """`template` of a workload: the service's container first, then those of its members."""
+        pod = assembly.pod
+        shared = len(pod) > 1
+        processes = any(
+            "pid" in member.service.joins or member.service.fields.flag("init") for member in pod
+        )
+        for member in pod:
+            mount_grants(member, self._project, self._metadata, self._report)
+            if member.hosts:
+                member.volumes.volumes.append({"name": HOSTS_VOLUME, "emptyDir": {}})
+                member.volumes.mounts.append(
+                    {
+                        "name": HOSTS_VOLUME,
+                        "mountPath": "/etc/hosts",
+                        "subPath": "hosts",
+                        "readOnly": True,
+                    }
+                )
+            if member is not assembly:
+                _rename_own_volumes(member)
+        volumes = merge_volumes([member.volumes for member in pod])
+        containers = [container(member, self._report, shared, processes) for member in pod]
+        waits = list(dict.fromkeys(wait for member in pod for wait in member.waits))
+        image = self._context.wait_image
         init = [
-            *seed_containers(volumes.seeds, self._context.wait_image),
-            *prepare_container(assembly.waits, assembly.hosts, self._context.wait_image),
+            *seed_containers(volumes.seeds, image),
+            *prepare_container(waits, assembly.hosts, image),
         ]
+        for member, main in zip(pod, containers, strict=True):
+            init += hook_containers(member, main)
         spec: dict[str, Any] = {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "restartPolicy": restart_policy,
-            "securityContext": security,
+            **({"shareProcessNamespace": True} if processes else {}),
+            "securityContext": self._security(pod, bool(volumes.claims), shared),
             **({"initContainers": init} if init else {}),
-            "containers": [self._container(assembly)],
+            "containers": containers,
             **({"volumes": volumes.volumes} if volumes.volumes else {}),
         }
-        grace = self._grace(service)
+        grace = self._grace(pod)
         if grace is not None:
             spec["terminationGracePeriodSeconds"] = grace
-        spec |= self._host_names(service)
+        spec |= _host_names(pod)
         spec |= self._placement(assembly)
-        annotations = {CHECKSUM: self._checksum(assembly)}
+        annotations = {CHECKSUM: _checksum(pod)}
+        if assembly.restarts_with:
+            annotations[f"{PREFIX}/restarts-with"] = assembly.restarts_with
         return {
             "metadata": {"labels": self._labels(assembly), "annotations": annotations},
             "spec": spec,
         }
 
-    def _container(self, assembly: Assembly) -> dict[str, Any]:
-        service = assembly.service
-        fields = service.fields
-        container: dict[str, Any] = {
-            "name": self._container_name(assembly),
-            "image": service.image,
-        }
-        policy = fields.text("pull_policy")
-        if policy in _PULL_POLICIES:
-            container["imagePullPolicy"] = _PULL_POLICIES[policy]
-        elif policy == "build":
-            fields.warning("CMP202", "pull_policy", "images are not built here; it is pulled")
-        elif policy:
-            container["imagePullPolicy"] = "Always"
-            fields.info("CMP420", "pull_policy", "the image is pulled whenever a pod starts")
-        container |= self._arguments(service)
-        if fields.has("working_dir"):
-            container["workingDir"] = fields.text("working_dir")
-        if assembly.env_secret:
-            container["envFrom"] = [{"secretRef": {"name": assembly.env_secret}}]
-        if assembly.ports:
-            container["ports"] = [
-                {
-                    "name": port_name(fact.port, fact.protocol),
-                    "containerPort": fact.port,
-                    "protocol": fact.protocol.upper(),
-                }
-                for fact in assembly.ports
-            ]
-        limits = resources(service)
-        if limits:
-            container["resources"] = limits
-        if assembly.kind is WorkloadKind.DEPLOYMENT:
-            container |= probes(service, self._report)
-        elif service.healthcheck is not None and not service.healthcheck.disabled:
-            fields.info("CMP243", "healthcheck", "a service that ends is not checked")
-        for key, name in (("stdin_open", "stdin"), ("tty", "tty")):
-            if fields.flag(key):
-                container[name] = True
-        security = self._container_security(service)
-        if security:
-            container["securityContext"] = security
-        if assembly.volumes.mounts:
-            container["volumeMounts"] = assembly.volumes.mounts
-        return container
-
-    def _container_name(self, assembly: Assembly) -> str:
-        wanted = assembly.service.fields.text("container_name")
-        return dns_label(wanted) if wanted else assembly.name
-
-    def _arguments(self, service: Service) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        if service.entrypoint:
-            found["command"] = [_escape(word) for word in service.entrypoint]
-        elif service.entrypoint is not None:
-            if service.command:
-                found["command"] = [_escape(word) for word in service.command]
-                return found
-            service.fields.error(
-                "CMP222",
-                "entrypoint",
-                "the image's entrypoint is cleared and there is no command",
-                "Write a command.",
-            )
-        if service.command:
-            found["args"] = [_escape(word) for word in service.command]
-        elif service.command is not None and not service.entrypoint:
-            service.fields.warning(
-                "CMP222", "command", "an empty command does not clear the image's command"
-            )
-        return found
-
-    def _container_security(self, service: Service) -> dict[str, Any]:
-        fields = service.fields
-        security: dict[str, Any] = {}
-        options = [node.text.replace(":", "=", 1) for node in fields.texts("security_opt")]
-        if any(option in ("no-new-privileges", "no-new-privileges=true") for option in options):
-            security["allowPrivilegeEscalation"] = False
-        add = [capability(node.text) for node in fields.texts("cap_add")]
-        drop = [capability(node.text) for node in fields.texts("cap_drop")]
-        capabilities = {
-            key: list(dict.fromkeys(names))
-            for key, names in (("add", add), ("drop", drop))
-            if names
-        }
-        if capabilities:
-            security["capabilities"] = capabilities
-        if fields.flag("read_only"):
-            security["readOnlyRootFilesystem"] = True
-        return security
-
-    def _pod_security(self, assembly: Assembly) -> dict[str, Any]:
-        service = assembly.service
+    def _security(
+        self, pod: tuple[Assembly, ...], has_claims: bool, shared: bool
+    ) -> dict[str, Any]:
         security: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
-        user, group = self._user(service)
-        if user is not None:
-            security["runAsUser"] = user
-        if group is not None:
-            security["runAsGroup"] = group
-        owner = group if group is not None else user
-        if owner and assembly.volumes.claims:
-            security["fsGroup"] = owner
-            security["fsGroupChangePolicy"] = "OnRootMismatch"
-        groups = self._groups(service)
+        groups: dict[int, None] = {}
+        sysctls: dict[str, str] = {}
+        for member in pod:
+            service = member.service
+            user, group = user_and_group(service)
+            if user is not None and not shared:
+                security["runAsUser"] = user
+            if group is not None and not shared:
+                security["runAsGroup"] = group
+            owner = group if group is not None else user
+            if owner and has_claims and "fsGroup" not in security:
+                security["fsGroup"] = owner
+                security["fsGroupChangePolicy"] = "OnRootMismatch"
+            groups |= dict.fromkeys(extra_groups(service))
+            sysctls |= {name: node.text for name, node, _ in service.fields.pairs("sysctls")}
         if groups:
-            security["supplementalGroups"] = groups
-        sysctls = [
-            {"name": name, "value": node.text} for name, node, _ in service.fields.pairs("sysctls")
-        ]
+            security["supplementalGroups"] = list(groups)
         if sysctls:
-            security["sysctls"] = sysctls
+            security["sysctls"] = [
+                {"name": name, "value": value} for name, value in sysctls.items()
+            ]
         return security
 
-    def _user(self, service: Service) -> tuple[int | None, int | None]:
-        wanted = service.fields.text("user").strip()
-        if not wanted:
-            return None, None
-        name, _, group = wanted.partition(":")
-        user = _id(name, service.image)
-        number = _id(group, service.image)
-        if user is None or (group and number is None):
-            service.fields.error(
-                "CMP361",
-                "user",
-                f'the number of the user "{shorten(wanted)}" is not known here',
-                "Write the number, as 1000:1000.",
-            )
-            return None, None
-        return user, number
-
-    def _groups(self, service: Service) -> list[int]:
-        found: list[int] = []
-        for node in service.fields.texts("group_add"):
-            number = _id(node.text, "")
-            if number is not None:
-                found.append(number)
-            else:
+    def _grace(self, pod: tuple[Assembly, ...]) -> int | None:
+        asking = [m.service for m in pod if m.service.fields.has("stop_grace_period")]
+        for service in asking:
+            if grace_seconds(service) > MAX_GRACE:
                 service.fields.warning(
-                    "CMP362",
-                    "group_add",
-                    f'the number of the group "{shorten(node.text)}" is not known here',
-                    "Write the number.",
+                    "CMP404", "stop_grace_period", f"services have at most {MAX_GRACE}s to stop"
                 )
-        return found
-
-    def _grace(self, service: Service) -> int | None:
-        grace = service.fields.duration("stop_grace_period")
-        if grace is None:
-            return None
-        seconds = ceil_seconds(grace)
-        if seconds > MAX_GRACE:
-            service.fields.warning(
-                "CMP404", "stop_grace_period", f"services have at most {MAX_GRACE}s to stop"
-            )
-        return min(seconds, MAX_GRACE)
-
-    def _host_names(self, service: Service) -> dict[str, Any]:
-        fields = service.fields
-        found: dict[str, Any] = {}
-        hostname = fields.text("hostname")
-        if hostname:
-            found["hostname"] = dns_label(hostname)
-            if not is_dns_label(hostname):
-                fields.warning(
-                    "CMP405",
-                    "hostname",
-                    f'inside the container the host name is "{found["hostname"]}"',
-                )
-        hosts = fields.child("extra_hosts")
-        if hosts is not None:
-            by_address: dict[str, list[str]] = {}
-            for name in hosts.node.entries:
-                if not self._is_host_name(name, hosts, name):
-                    continue
-                for node in hosts.texts(name):
-                    by_address.setdefault(node.text, []).append(name.lower())
-            if by_address:
-                found["hostAliases"] = [
-                    {"ip": address, "hostnames": names} for address, names in by_address.items()
-                ]
-        dns: dict[str, Any] = {}
-        servers = [node.text for node in fields.texts("dns")]
-        if servers:
-            dns["nameservers"] = servers[:2]
-            fields.warning(
-                "CMP416", "dns", "the servers are asked after the cluster's own, and at most two"
-            )
-        searches = [
-            node.text
-            for node in fields.texts("dns_search")
-            if node.text != "." and self._is_host_name(node.text, fields, "dns_search")
-        ]
-        if searches:
-            dns["searches"] = searches
-        options = [node.text.partition(":") for node in fields.texts("dns_opt") if node.text]
-        if options:
-            dns["options"] = [
-                {"name": name, **({"value": value} if value else {})} for name, _, value in options
-            ]
-        if dns:
-            found["dnsConfig"] = dns
-        return found
-
-    def _is_host_name(self, name: str, fields: Fields, key: str) -> bool:
-        """Whether Kubernetes takes the name in hosts and search lists; reported if not."""
-        if is_dns_name(name.lower()):
-            return True
-        fields.warning(
-            "CMP134", key, f'"{shorten(name)}" is not a host name Kubernetes takes; it is left out'
-        )
-        return False
+        return min(max(map(grace_seconds, asking)), MAX_GRACE) if asking else None
 
     def _placement(self, assembly: Assembly) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        platform = assembly.service.fields.text("platform")
-        if platform:
-            system, _, machine = platform.partition("/")
-            machine = machine.partition("/")[0] or system
-            architecture = _ARCHITECTURES.get(machine)
-            if system in ("windows", "wasi", "wasip1") or architecture is None:
-                assembly.service.fields.error(
-                    "CMP363", "platform", f'no node runs "{shorten(platform)}"', "Use linux/amd64."
+        architectures = {
+            name: member.service
+            for member in assembly.pod
+            if (name := _architecture(member.service))
+        }
+        if architectures:
+            (architecture, _), *others = architectures.items()
+            found["nodeSelector"] = {"kubernetes.io/arch": architecture}
+            for _, service in others:
+                service.fields.error(
+                    "CMP363", "platform", f"the other containers of its pod need {architecture}"
                 )
-            else:
-                found["nodeSelector"] = {"kubernetes.io/arch": architecture}
         if assembly.volume_group:
             # A ReadWriteOnce volume is usable by several pods on one node only.
-            match = {f"{PREFIX}/volume-group": assembly.volume_group, f"{PREFIX}/app": self._app}
+            match = {
+                f"{PREFIX}/volume-group": assembly.volume_group,
+                f"{PREFIX}/app": self._metadata.app,
+            }
             term = {
                 "labelSelector": {"matchLabels": match},
                 "topologyKey": "kubernetes.io/hostname",
@@ -327,35 +159,59 @@ class Pods:
             }
         return found
 
-    @property
-    def _app(self) -> str:
-        return self._metadata.app
-
     def _labels(self, assembly: Assembly) -> dict[str, str]:
         labels = self._metadata.labels(assembly.name)
-        labels |= {f"alias.{PREFIX}/{alias}": "true" for alias in assembly.aliases}
+        for member in assembly.pod:
+            labels |= {f"alias.{PREFIX}/{alias}": "true" for alias in member.aliases}
         labels |= assembly.network_labels
         if assembly.volume_group:
             labels[f"{PREFIX}/volume-group"] = assembly.volume_group
         return labels
 
-    def _checksum(self, assembly: Assembly) -> str:
-        parts = [f"{key}={value}".encode() for key, value in assembly.environment.items()]
-        return checksum(b"\x00".join([*parts, b"", *assembly.volumes.contents]))
+
+def _architecture(service: Service) -> str:
+    """The processor the platform names; empty for any. One that no node has is an error."""
+    platform = service.fields.text("platform")
+    if not platform:
+        return ""
+    system, _, machine = platform.partition("/")
+    machine = machine.partition("/")[0] or system
+    architecture = _ARCHITECTURES.get(machine)
+    if system in ("windows", "wasi", "wasip1") or architecture is None:
+        service.fields.error(
+            "CMP363", "platform", f'no node runs "{shorten(platform)}"', "Use linux/amd64."
+        )
+        return ""
+    return architecture
 
 
-def port_name(port: int, protocol: str) -> str:
-    """Name of a port: unique within a service, at most 15 characters."""
-    return f"p-{port}" if protocol == "tcp" else f"p-{port}-{protocol}"
+def _rename_own_volumes(member: Assembly) -> None:
+    """Memory volumes belong to one container; their names must not meet those of another."""
+    own = {
+        volume["name"]: object_name(volume["name"], member.name)
+        for volume in member.volumes.volumes
+        if "emptyDir" in volume and volume["name"] != HOSTS_VOLUME
+    }
+    for entry in (*member.volumes.volumes, *member.volumes.mounts):
+        entry["name"] = own.get(entry["name"], entry["name"])
 
 
-def _id(name: str, image: str) -> int | None:
-    """The number of a user or group; None if it is neither a valid number nor a known name."""
-    if _NUMBER.fullmatch(name):
-        return int(name) if int(name) <= _LARGEST_ID else None
-    return images.user_id(name, image)
+def _host_names(pod: tuple[Assembly, ...]) -> dict[str, Any]:
+    """Those of the first service; addresses and name servers of all of them."""
+    found = host_names(pod[0].service)
+    for member in pod[1:]:
+        other = host_names(member.service)
+        found["hostAliases"] = [*found.get("hostAliases", []), *other.get("hostAliases", [])]
+        dns = found.setdefault("dnsConfig", {})
+        for key, values in other.get("dnsConfig", {}).items():
+            known = [*dns.get(key, []), *(v for v in values if v not in dns.get(key, []))]
+            dns[key] = known[:MAX_SERVERS] if key == "nameservers" else known
+    return {key: value for key, value in found.items() if value}
 
 
-def _escape(word: str) -> str:
-    """Kubernetes expands `$(NAME)` and `$$` in commands; compose's text is final already."""
-    return word.replace("$", "$$")
+def _checksum(pod: tuple[Assembly, ...]) -> str:
+    parts: list[bytes] = []
+    for member in pod:
+        parts += [f"{key}={value}".encode() for key, value in member.environment.items()]
+        parts += [b"", *member.volumes.contents]
+    return checksum(b"\x00".join(parts))

@@ -88,6 +88,8 @@ class ServiceFacts:
     """Names (as `name`) of the services it waits for."""
     headless: bool
     """No port is known: the name resolves to the pods themselves."""
+    pod_of: str = ""
+    """The service (as `name`) whose pod and workload it shares; empty if they are its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,18 +85,15 @@ def _check_namespaces(fields: Fields) -> None:
         fields.error(
             "CMP301", "network_mode", "containers outside the app are not reachable", _REMOVE
         )
-    elif mode.startswith("service:"):
-        fields.error(
-            "CMP304",
-            "network_mode",
-            "sharing another service's network is not supported",
-            f"Reach it by its name: {shorten(mode.partition(':')[2])}.",
-        )
-    elif mode not in ("", "bridge", "default", "none"):
+    elif mode not in ("", "bridge", "default", "none") and not mode.startswith("service:"):
         fields.error("CMP301", "network_mode", f'"{shorten(mode)}" is not available', _REMOVE)
     private: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
-        ("pid", "the node's processes", lambda v: v == ""),
-        ("ipc", "the node's shared memory", lambda v: v in ("", "private", "shareable", "none")),
+        ("pid", "the node's processes", lambda v: v == "" or v.startswith("service:")),
+        (
+            "ipc",
+            "the node's shared memory",
+            lambda v: v in ("", "private", "shareable", "none") or v.startswith("service:"),
+        ),
         ("uts", "the node's host name", lambda v: v == ""),
         ("userns_mode", "the node's users", lambda v: v == ""),
         ("cgroup", "the node's cgroups", lambda v: v in ("", "private")),

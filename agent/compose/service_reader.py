@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from agent.compose.command_reader import read_command, read_hooks
 from agent.compose.context import Context
 from agent.compose.cron import parse_schedule
 from agent.compose.durations import SECOND
@@ -31,8 +32,8 @@ from agent.compose.model import (
 )
 from agent.compose.names import is_label_value
 from agent.compose.nodes import ScalarNode, SequenceNode
+from agent.compose.origin import Origin
 from agent.compose.ports import MAX_PORT, PortSyntaxError, check_protocol, pair
-from agent.compose.words import shell_operators, split_words
 from agent.compose.yaml_nodes import shorten
 
 _CONDITIONS = tuple(condition.value for condition in Condition)
@@ -51,8 +52,8 @@ def read_service(name: str, fields: Fields, context: Context) -> Service:
         name=name,
         fields=fields,
         image=fields.text("image").strip(),
-        command=_read_command(fields, "command"),
-        entrypoint=_read_command(fields, "entrypoint"),
+        command=read_command(fields, "command"),
+        entrypoint=read_command(fields, "entrypoint"),
         environment=_read_environment(fields),
         env_files=_read_env_files(fields),
         ports=_read_ports(fields, context.limits.ports),
@@ -68,6 +69,10 @@ def read_service(name: str, fields: Fields, context: Context) -> Service:
         aliases=_read_aliases(fields),
         configs=_read_grants(fields, "configs", "/"),
         secrets=_read_grants(fields, "secrets", "/run/secrets/"),
+        joins=_read_joins(fields),
+        pre_start=read_hooks(fields, "pre_start"),
+        post_start=read_hooks(fields, "post_start"),
+        pre_stop=read_hooks(fields, "pre_stop"),
         extension=_read_extension(fields, context.limits.ports),
     )
 
@@ -79,35 +84,6 @@ def _read_mode(deploy: Fields | None) -> str:
     if mode.startswith("global"):
         deploy.warning("CMP409", "mode", "it runs once, not on every node")
     return mode
-
-
-def _read_command(fields: Fields, key: str) -> tuple[str, ...] | None:
-    """Arguments of command or entrypoint; None if the key is absent, empty if it was cleared."""
-    value = fields.node.get(key)
-    if isinstance(value, SequenceNode):
-        return tuple(item.text for item in fields.texts(key))
-    if not isinstance(value, ScalarNode):
-        return None
-    try:
-        words = split_words(value.text)
-    except ValueError as error:
-        fields.error(
-            "CMP221",
-            key,
-            f"the command cannot be split into words: {str(error).lower()}",
-            "Write it as a list.",
-        )
-        return None
-    operators = shell_operators(value.text)
-    is_shell = len(words) > 1 and words[0].rsplit("/", 1)[-1] in ("sh", "bash", "ash")
-    if operators and not is_shell:
-        fields.warning(
-            "CMP220",
-            key,
-            f'"{operators[0]}" is not run by a shell, it is a plain argument',
-            f"Write {key}: [sh, -c, \"…\"].",
-        )  # fmt: skip
-    return words
 
 
 def _read_environment(fields: Fields) -> dict[str, EnvironmentValue]:
@@ -269,16 +245,33 @@ def _read_dependencies(fields: Fields) -> list[Dependency]:
             required=item.flag("required", default=True),
             origin=item.node.origin if not item.has("condition") else item.origin("condition"),
             path=item.path,
+            restart=item.flag("restart"),
         )
         for name, item in fields.children("depends_on")
     }
-    for index, node in enumerate(fields.texts("links")):
-        name = node.text.partition(":")[0]
+
+    def add(name: str, origin: Origin, path: str, key: str) -> None:
         if name not in found:
-            found[name] = Dependency(
-                name, Condition.STARTED, True, node.origin, f"{fields.at('links')}[{index}]", True
-            )
+            found[name] = Dependency(name, Condition.STARTED, True, origin, path, key)
+
+    for index, node in enumerate(fields.texts("links")):
+        add(node.text.partition(":")[0], node.origin, f"{fields.at('links')}[{index}]", "links")
+    for index, node in enumerate(fields.texts("volumes_from")):
+        name, _, _ = node.text.partition(":")
+        if name != "container":
+            add(name, node.origin, f"{fields.at('volumes_from')}[{index}]", "volumes_from")
+    for key, name in _read_joins(fields).items():
+        add(name, fields.origin(key), fields.at(key), key)
     return list(found.values())
+
+
+def _read_joins(fields: Fields) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key in ("network_mode", "pid", "ipc"):
+        kind, _, name = fields.text(key).partition(":")
+        if kind == "service":
+            found[key] = name
+    return found
 
 
 def _read_restart(fields: Fields, deploy: Fields | None) -> Restart:

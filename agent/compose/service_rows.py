@@ -103,12 +103,8 @@ SERVICE: tuple[Key, ...] = (
     converted("depends_on.*", _S.MAPPING, "the service to wait for"),
     converted("depends_on.*.condition", _S.TEXT, "started, healthy or completed successfully"),
     converted("depends_on.*.required", _S.FLAG, "false: an absent service is not waited for"),
-    changed(
-        "depends_on.*.restart",
-        _S.FLAG,
-        "CMP252",
-        "a restart of the dependency does not restart this service",
-        harmless=("false",),
+    converted(
+        "depends_on.*.restart", _S.FLAG, "true: a change of the dependency replaces the pods too"
     ),
     converted("restart", _S.TEXT, "Deployment, or Job for no and on-failure"),
     converted("scale", _S.WHOLE, "replicas"),
@@ -130,7 +126,10 @@ SERVICE: tuple[Key, ...] = (
     ignored("networks.*.priority", _S.TEXT, "CMP420", "a pod has one interface"),
     ignored("networks.*.gw_priority", _S.TEXT, "CMP420", "a pod has one interface"),
     converted(
-        "network_mode", _S.TEXT, "bridge: nothing; none: no peers, no internet; others are refused"
+        "network_mode",
+        _S.TEXT,
+        "bridge: nothing; none: no peers, no internet; service: one pod with that service; "
+        "others are refused",
     ),
     converted("links", _S.TEXTS, "depends_on, and the alias as one more DNS name"),
     refused(
@@ -161,22 +160,39 @@ SERVICE: tuple[Key, ...] = (
     converted("shm_size", _S.SIZE, "memory volume at /dev/shm"),
     converted("tty", _S.FLAG, "tty"),
     converted("stdin_open", _S.FLAG, "stdin"),
-    ignored("init", _S.FLAG, "CMP413", "no init process is added"),
+    converted("init", _S.FLAG, "shareProcessNamespace: the pod's first process reaps orphans"),
     converted("stop_grace_period", _S.DURATION, "terminationGracePeriodSeconds, at most 300"),
     changed(
         "stop_signal",
         _S.TEXT,
         "CMP403",
-        "containers are stopped with the image's stop signal",
+        "a shell of the image sends it before SIGTERM; without one, or where processes are shared, "
+        "there is SIGTERM only",
         "Set STOPSIGNAL in the image.",
         ("SIGTERM", "TERM", "15"),
     ),
-    refused("post_start", _S.LIST, "CMP161", "lifecycle hooks are not supported", "Use command."),
-    as_parent("post_start.[]", _S.ANY),
-    refused("pre_stop", _S.LIST, "CMP161", "lifecycle hooks are not supported", "Use command."),
-    as_parent("pre_stop.[]", _S.ANY),
-    refused("pre_start", _S.LIST, "CMP161", "lifecycle hooks are not supported", "Use command."),
-    as_parent("pre_start.[]", _S.ANY),
+    converted("pre_start", _S.LIST, "init containers, in order, after dependencies are waited for"),
+    converted("pre_start.[].image", _S.TEXT, "image of the init container; else the service's"),
+    as_parent("pre_start.[].per_replica", _S.FLAG),
+    converted("post_start", _S.LIST, "lifecycle.postStart; several are joined in a shell"),
+    converted("pre_stop", _S.LIST, "lifecycle.preStop; several are joined in a shell"),
+    *(
+        row
+        for hook in ("pre_start", "post_start", "pre_stop")
+        for row in (
+            converted(f"{hook}.[].command", _S.COMMAND, "what is run"),
+            converted(f"{hook}.[].environment", _S.PAIRS, "more variables for it"),
+            converted(f"{hook}.[].working_dir", _S.TEXT, "where it runs"),
+            converted(
+                f"{hook}.[].user",
+                _S.TEXT,
+                "runAsUser of the init container"
+                if hook == "pre_start"
+                else "reported: it runs as the container's user",
+            ),
+            converted(f"{hook}.[].privileged", _S.FLAG, "true is refused"),
+        )
+    ),
     converted("configs", _S.GRANTS, "one file mount each"),
     converted("secrets", _S.GRANTS, "one file mount each, below /run/secrets"),
     *(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,8 +90,11 @@ class Volumes:
             for c in self._claims.values()
         )
 
-    def groups(self) -> dict[str, str]:
-        """Services (DNS names) that share a claim → a name for the group they form."""
+    def groups(self, pods: Mapping[str, str]) -> dict[str, str]:
+        """Services (DNS names) whose pods share a claim → a name for the group they form.
+
+        `pods` names the service whose pod each one runs in.
+        """
         leader: dict[str, str] = {}
 
         def find(name: str) -> str:
@@ -98,7 +102,8 @@ class Volumes:
                 name = leader[name]
             return name
 
-        shared = [list(c.services) for c in self._claims.values() if len(c.services) > 1]
+        users = [list(dict.fromkeys(pods[s] for s in c.services)) for c in self._claims.values()]
+        shared = [names for names in users if len(names) > 1]
         for members in shared:
             for member in members:
                 leader.setdefault(member, member)

@@ -32,7 +32,7 @@ def _deployment(assembly: Assembly, pods: Pods, metadata: Metadata) -> Manifest:
     spec: dict[str, Any] = {
         "replicas": service.replicas,
         "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": progress_deadline(service) + delay,
+        "progressDeadlineSeconds": max(progress_deadline(m.service) for m in assembly.pod) + delay,
         "selector": {"matchLabels": metadata.selector(assembly.name)},
         "strategy": _strategy(assembly),
         "template": pods.template(assembly, "Always"),
@@ -113,7 +113,7 @@ def _strategy(assembly: Assembly) -> dict[str, Any]:
     """Recreate where a volume is mounted: two pods must not write to it at once."""
     deploy = assembly.service.fields.child("deploy")
     update = deploy.child("update_config") if deploy else None
-    if assembly.volumes.claims:
+    if any(member.volumes.claims for member in assembly.pod):
         if update is not None:
             update.warning(
                 "CMP417",

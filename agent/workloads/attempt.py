@@ -37,7 +37,8 @@ class Attempt:
         self.progress = progress
         self.waves = [list(wave.manifests) for wave in plan.waves]
         self._wanted = tuple(ObjectRef.of(manifest) for manifest in plan.manifests)
-        self._facts = {facts.workload_name: facts for facts in plan.services}
+        own = [facts for facts in plan.services if not facts.pod_of]
+        self._facts = {facts.workload_name: facts for facts in own}
 
     @property
     def is_repeated(self) -> bool:

@@ -54,6 +54,12 @@ ODD_VALUES = (
     "x-skerry: {cron: '*/5 1-3,7 * JAN mon-fri'}",
     "pull_policy: every_5h",
     "platform: linux/arm/v7",
+    "init: true\n    stop_signal: SIGQUIT",
+    "stop_signal: 3\n    pre_stop: [{command: a}, {command: b, working_dir: /x}]",
+    "pre_start: [{command: 'a $$(X)', environment: {a.b: '$$(Y)'}, user: root}, {image: b}]",
+    "post_start: [{command: a}]\n  side: {image: b, network_mode: 'service:web', user: '5', "
+    "tmpfs: /x, dns: 9.9.9.9, extra_hosts: [a=1.2.3.4], shm_size: 1m}",
+    "shm_size: 1m\n  side: {image: b, pid: 'service:web', tmpfs: /x, platform: linux/amd64}",
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]

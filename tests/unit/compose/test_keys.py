@@ -254,6 +254,7 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
             command: [a]
             entrypoint: [a]
             working_dir: /x
+            stop_grace_period: 5s
             healthcheck: {test: [CMD, x]}
             depends_on: {db: {condition: service_started}}
             networks: {n: {}}
@@ -263,6 +264,9 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
             deploy:
               resources: {limits: {cpus: 1}, reservations: {cpus: 1}}
               restart_policy: {condition: any}
+            pre_start: [{command: a}]
+            post_start: [{command: a}]
+            pre_stop: [{command: a}]
             x-skerry: {public: {port: 80}}
           db: {image: b, deploy: {update_config: {parallelism: 1}}}
         networks: {n: {}}

@@ -199,7 +199,7 @@ def test_a_circle_names_every_edge_with_its_line() -> None:
         """
     )
     (found,) = [d for d in result.diagnostics if d.code == "CMP142"]
-    assert "a → b (line 3), b → c (line 4), c → a (line 5)" in found.message
+    assert "a → b (line 3), b → c (line 4, links), c → a (line 5)" in found.message
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_volumes_from_shares_anonymous_volumes_and_goes_on_to_others() -> None:
         services:
           a: {image: a, volumes: [/x]}
           b: {image: b, volumes_from: [a], volumes: [/y]}
-          web: {image: c, volumes_from: [b, web]}
+          web: {image: c, volumes_from: [b]}
         """
     )
     mounts = {m["mountPath"]: m["name"] for m in container(result)["volumeMounts"]}

@@ -56,7 +56,9 @@ class Converted:
 
     @property
     def container(self) -> Manifest:
-        return self.pod["containers"][0]
+        containers = self.pod["containers"]
+        own = self.dns_name(self.name)
+        return next((found for found in containers if found["name"] == own), containers[0])
 
     @property
     def mounts(self) -> dict[str, Manifest]:
@@ -215,6 +217,12 @@ def _user(c: Converted) -> bool:
     )
 
 
+def _shares_a_pod(c: Converted, key: str) -> bool:
+    _, _, other = c.service[key].partition(":")
+    there = Converted(other, c.file, c.plan, {})
+    return there.workload is c.workload and there.container is not c.container
+
+
 def _capabilities(c: Converted, key: str) -> bool:
     made = c.container["securityContext"]["capabilities"]["add" if key == "cap_add" else "drop"]
     return made == [name.upper().removeprefix("CAP_") for name in c.service[key]]
@@ -310,7 +318,12 @@ KEYS: dict[str, Callable[[Converted], bool]] = {
     "stop_grace_period": lambda c: c.pod["terminationGracePeriodSeconds"] > 0,
     "privileged": lambda c: c.service["privileged"] == "false",
     "scale": lambda c: str(c.workload["spec"]["replicas"]) == c.service["scale"],
-    "network_mode": lambda c: c.service["network_mode"] in ("bridge", "default"),
+    "network_mode": lambda c: (
+        c.service["network_mode"] in ("bridge", "default") or _shares_a_pod(c, "network_mode")
+    ),
+    "pid": lambda c: _shares_a_pod(c, "pid") and c.pod["shareProcessNamespace"],
+    "ipc": lambda c: _shares_a_pod(c, "ipc"),
+    "init": lambda c: c.service["init"] == "false" or c.pod["shareProcessNamespace"],
     "runtime": lambda c: c.service["runtime"] == "runc",
 }
 
