@@ -55,11 +55,13 @@ class Health(Collector):
         self._board = board
         self._monotonic = monotonic
         self._last_beat = monotonic()
+        self._tasks = 0
 
     async def beat(self) -> None:
         """Shows that the event loop turns; ends by cancellation."""
         while True:
             self._last_beat = self._monotonic()
+            self._tasks = len(asyncio.all_tasks())
             await asyncio.sleep(BEAT_SECONDS)
 
     def collect(self) -> Iterator[Metric]:
@@ -77,6 +79,11 @@ class Health(Collector):
             "skerry_agent_link_round_trip_seconds",
             "The link's last measured round trip.",
             value=link.round_trip_seconds,
+        )
+        yield GaugeMetricFamily(
+            "skerry_agent_tasks",
+            "Tasks of the event loop; they should not grow with time.",
+            value=float(self._tasks),
         )
         add_ons = GaugeMetricFamily(
             "skerry_agent_add_on_state", "1 for the state it is in.", labels=["add_on", "state"]

@@ -10,7 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
 from skerry.version import VERSION
 from starlette.applications import Starlette
 
@@ -160,6 +166,12 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         metrics = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=metrics)
+        loop = asyncio.get_running_loop()
+        Gauge(
+            "skerry_controlplane_tasks",
+            "Tasks of the event loop; they should not grow with time.",
+            registry=metrics,
+        ).set_function(lambda: len(asyncio.all_tasks(loop)))
         authorization = Authorization(
             Authorizer(store=store, terminal_app=terminals.app_of),
             again=access.again,

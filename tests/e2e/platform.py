@@ -54,6 +54,11 @@ class Process:
         assert self._process is not None
         self._process.send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def wait(self, timeout: float) -> int:
         assert self._process is not None
         return self._process.wait(timeout)
@@ -83,9 +88,19 @@ class Process:
 class Platform:
     """A control plane, and an agent that reaches it through a network that the test can cut."""
 
-    def __init__(self, folder: Path, kubeconfig: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kubeconfig: str,
+        *,
+        agent_env: Mapping[str, str] | None = None,
+        controlplane_env: Mapping[str, str] | None = None,
+    ) -> None:
+        """The two `…_env` are added to what the programs get: another clock, say."""
         self.folder = folder
         self.kubeconfig = kubeconfig
+        self._agent_env = dict(agent_env or {})
+        self._controlplane_env = dict(controlplane_env or {})
         self._kubectl = subprocess.check_output(
             [ROOT / "scripts" / "devcluster", "path", "kubectl"], text=True
         ).strip()
@@ -115,6 +130,22 @@ class Platform:
                     self.agent.kill()
             finally:
                 self.controlplane.kill()
+
+    @property
+    def agent_state(self) -> Path:
+        """Where the agent keeps its identity and its journal."""
+        return self.folder / "agent"
+
+    def agent_process(self, state: Path, log: Path) -> Process:
+        """An agent with that state folder, not started."""
+        return Process(
+            [
+                str(BIN / "skerry-agent"), "run", "--kubeconfig", self.kubeconfig,
+                "--state-dir", str(state), "--join-token-file", str(self.folder / "join-token"),
+            ],
+            AGENT_SETTINGS | self._agent_env,
+            log,
+        )  # fmt: skip
 
     def cli(
         self, *argv: str, check: bool = True, stdin: bytes | None = None, timeout: float = 240
@@ -186,7 +217,8 @@ class Platform:
         }
         self.controlplane = Process(
             [str(BIN / "skerry-controlplane"), "serve"],
-            {f"SKERRY_CONTROLPLANE_{name}": value for name, value in settings.items()},
+            {f"SKERRY_CONTROLPLANE_{name}": value for name, value in settings.items()}
+            | self._controlplane_env,
             self.folder / "controlplane.log",
         )
         self.controlplane.start()
@@ -204,14 +236,7 @@ class Platform:
         token = self.json("cluster", "join-token", "home")["token"]
         token_file = self.folder / "join-token"
         token_file.write_text(token)
-        self.agent = Process(
-            [
-                str(BIN / "skerry-agent"), "run", "--kubeconfig", self.kubeconfig,
-                "--state-dir", str(self.folder / "agent"), "--join-token-file", str(token_file),
-            ],
-            AGENT_SETTINGS,
-            self.folder / "agent.log",
-        )  # fmt: skip
+        self.agent = self.agent_process(self.agent_state, self.folder / "agent.log")
         self.agent.start()
         self.wait_connection("ONLINE")
 

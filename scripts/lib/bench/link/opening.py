@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import skerry
 from skerry.cli.config.store import ConfigStore
+from skerry.platform.v1 import log_pb2
 
 from bench.results import Row
 from bench.running import WHERE, RunningPlatform, seconds_to_first_byte
@@ -77,7 +78,7 @@ async def _over_an_open_connection() -> tuple[tuple[float, ...], tuple[float, ..
                     break
             start = time.perf_counter()
             async for event in client.logs.tail(_APP):
-                if event.lines:
+                if isinstance(event, log_pb2.LogChunk):
                     logs.append(1000 * (time.perf_counter() - start))
                     break
     return tuple(execs), tuple(logs)
