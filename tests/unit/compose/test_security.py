@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.compose.diagnostics import Report
 from agent.compose.security import refused_address
-from agent.compose.verify import verify
-from tests.unit.compose.helpers import accepted, codes, container, convert, errors, pod, service
+from tests.unit.compose.helpers import accepted, container, convert, errors, pod, service
 
 
 @pytest.mark.parametrize(
@@ -170,43 +168,3 @@ def test_any_address_is_judged(address: str) -> None:
 def test_private_addresses_are_refused_in_every_spelling(address: str) -> None:
     assert refused_address(address)
     assert refused_address(f"::ffff:{address}")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda m: m["spec"]["template"]["spec"].update(hostNetwork=True),
-        lambda m: m["spec"]["template"]["spec"].update(automountServiceAccountToken=True),
-        lambda m: m["spec"]["template"]["spec"].update(serviceAccountName="x"),
-        lambda m: m["spec"]["template"]["spec"].update(volumes=[{"name": "x", "hostPath": {}}]),
-        lambda m: m["spec"]["template"]["spec"]["containers"][0].update(
-            ports=[{"containerPort": 1, "hostPort": 1}]
-        ),
-        lambda m: m["spec"]["template"]["spec"]["containers"][0].update(
-            securityContext={"privileged": True}
-        ),
-        lambda m: m["spec"]["template"]["spec"]["containers"][0].update(
-            securityContext={"capabilities": {"add": ["NET_RAW"]}}
-        ),
-        lambda m: m["metadata"].update(namespace="kube-system"),
-        lambda m: m.update(kind="DaemonSet"),
-    ],
-)
-def test_the_final_check_finds_what_the_converter_must_never_make(change) -> None:
-    result = service("")
-    manifest = next(m for m in result.manifests if m["kind"] == "Deployment")
-    change(manifest)
-    report = Report()
-    verify([manifest], "ns", report)
-    assert [d.code for d in report.result([])] == ["CMP399"]
-
-
-def test_the_final_check_accepts_a_plan() -> None:
-    report = Report()
-    verify(service("ports: ['80']").manifests, "ns", report)
-    assert codes(service("")) == []
-    assert not report.rejected
-
-
-def test_a_windows_mount_is_refused_for_both_its_paths() -> None:
-    assert errors(service(r"volumes: ['C:\x:D:\y:rw']")) == ["CMP330", "CMP340"]
