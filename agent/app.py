@@ -10,6 +10,7 @@ import random
 import secrets
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from agent.compose import plan
 from agent.facts.probe import NetworkPolicyProbe, ProbePace
 from agent.facts.reporter import FactsPace, FactsReporter
 from agent.handlers.addons import RetryAddOnHandler
+from agent.handlers.check import CheckHandler, ComposeSchemaHandler
 from agent.handlers.deploy import DeleteAppHandler, DeployAppHandler
 from agent.handlers.environments import DeleteEnvironmentHandler, EnsureEnvironmentHandler
 from agent.handlers.exec import ExecHandler
@@ -37,6 +39,7 @@ from agent.joining import identify
 from agent.kube import KubeClient
 from agent.link import Journal, Link, ReportBoard
 from agent.settings import AgentSettings
+from agent.workloads.checking import Checker
 from agent.workloads.conversion import ConversionSettings
 from agent.workloads.deploy import Deployer, DeploySettings
 from agent.workloads.environments import Environments
@@ -45,6 +48,8 @@ from agent.workloads.removal import Remover
 from agent.workloads.reporter import StatusReporter
 
 log = structlog.get_logger(__name__)
+
+_CHECKS_AT_ONCE = 2
 
 
 class _StopAsked(Exception):
@@ -84,6 +89,7 @@ async def run(settings: AgentSettings) -> None:
 
         environments = Environments(kube)
         conversion = _conversion(settings)
+        checking = ThreadPoolExecutor(_CHECKS_AT_ONCE, "check")
         deployer = Deployer(kube, environments, plan, DeploySettings(conversion=conversion))
         link = Link(
             identity=identity,
@@ -93,6 +99,8 @@ async def run(settings: AgentSettings) -> None:
                 "logs": LogsHandler(kube),
                 "exec": ExecHandler(kube, lambda: secrets.token_hex(8)),
                 "plan": PlanHandler(Previewer(kube, environments, plan, conversion)),
+                "check": CheckHandler(Checker(plan, checking, conversion)),
+                "compose_schema": ComposeSchemaHandler(),
             },
             command_handlers={
                 "ensure_environment": EnsureEnvironmentHandler(environments),
@@ -108,6 +116,7 @@ async def run(settings: AgentSettings) -> None:
             lambda: LinkView(link.state, link.round_trip_seconds, link.last_error), board
         )
         with ExitStack() as stack:
+            stack.enter_context(checking)
             if settings.metrics_address:
                 server = stack.enter_context(HealthServer(settings.metrics_address, health))
                 log.info("health_listening", port=server.port)

@@ -63,6 +63,7 @@ from controlplane.services.apps import AppService
 from controlplane.services.authorization import Authorizer
 from controlplane.services.certificates import AgentCertificates
 from controlplane.services.changes import ChangeHub
+from controlplane.services.checks import CheckService
 from controlplane.services.clusters import ClusterService
 from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
@@ -151,6 +152,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         apps = AppService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
         )
+        checks = CheckService(store=store, presence=presence, agents=agents)
         deployments = DeploymentService(store=store, clock=clock, hub=hub)
         operations = OperationService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
@@ -204,7 +206,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         agent_address = settings.advertised(agent_port)
         api_server = GrpcServer(
             registrations.platform(
-                apps=AppServicer(apps),
+                apps=AppServicer(apps, checks),
                 clusters=ClusterServicer(
                     clusters,
                     add_ons,

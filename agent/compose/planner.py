@@ -119,10 +119,8 @@ class _Planner:
         pods = Pods(self._project, self._context, self._metadata, self._report)
         restarting.build(assemblies, lambda a: workload(a, pods, self._metadata))
         waves = self._waves(assemblies, policies)
-        if self._report.rejected or not self._verified(waves):
-            return Plan()
         return Plan(
-            waves=waves,
+            waves=waves if not self._report.rejected and self._verified(waves) else (),
             services=tuple(self._facts(a, names) for a in assemblies.values()),
             volumes=self._volumes.facts(),
             public=self._public(assemblies, ports),
@@ -333,7 +331,9 @@ class _Planner:
             replicas=assembly.service.replicas if assembly.kind is WorkloadKind.DEPLOYMENT else 1,
             ports=assembly.ports,
             volumes=tuple(assembly.volumes.claims),
-            depends_on=tuple(names[d.service] for d in assembly.service.depends_on),
+            depends_on=tuple(
+                names[d.service] for d in assembly.service.depends_on if d.service in names
+            ),
             headless=assembly.headless,
         )
 

@@ -127,7 +127,7 @@ class HostAlias:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole outcome. A rejected plan has no waves."""
+    """The whole outcome. A rejected plan has no waves; its facts are what could be read."""
 
     waves: tuple[Wave, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from skerry.agent.v1 import command_pb2, report_pb2, stream_pb2
 
-from agent.compose import Diagnostic
+from agent.compose import Diagnostic, Plan, PortFact, ServiceFacts
 from agent.workloads.logfollow import LogQuery, RunCursor
 from agent.workloads.loglines import Cursor
 from agent.workloads.model import (
@@ -123,6 +123,40 @@ def preview_to(preview: Preview) -> stream_pb2.PlanResult:
         manifests=preview.manifests,
         public_service=preview.public_service,
         public_service_reason=preview.public_service_reason,
+    )
+
+
+def check_result_to(plan: Plan) -> stream_pb2.CheckResult:
+    return stream_pb2.CheckResult(
+        rejected=plan.rejected,
+        diagnostics=_diagnostics_to(plan.diagnostics),
+        services=[_checked_service_to(one) for one in plan.services],
+        public_service=plan.public.service if plan.public else "",
+        public_service_reason=plan.public.reason if plan.public else "",
+        public_port=(plan.public.port or 0) if plan.public else 0,
+    )
+
+
+def _checked_service_to(service: ServiceFacts) -> stream_pb2.CheckedService:
+    return stream_pb2.CheckedService(
+        service=service.original_name,
+        host_name=service.name,
+        kind=service.workload.value,
+        image=service.image,
+        replicas=service.replicas,
+        ports=[_found_port_to(port) for port in service.ports],
+        depends_on=service.depends_on,
+        volumes=service.volumes,
+    )
+
+
+def _found_port_to(port: PortFact) -> stream_pb2.FoundPort:
+    return stream_pb2.FoundPort(
+        port=port.port,
+        protocol=port.protocol,
+        source=port.source.value,
+        published=port.published,
+        http=port.http,
     )
 
 

@@ -32,6 +32,25 @@ async def convert(plan: PlanFunction, request: DeployRequest, settings: Conversi
 
     Raises WorkloadError when a compose file that is named was not sent.
     """
+    sources, context = converter_input(request, settings)
+    # Up to a second of pure computing: the link must go on meanwhile.
+    found = await asyncio.to_thread(plan, sources, context)
+    if found.rejected:
+        return found
+    waves = tuple(
+        replace(
+            wave,
+            manifests=tuple(owned(m, request.app, request.environment) for m in wave.manifests),
+        )
+        for wave in found.waves
+    )
+    return replace(found, waves=waves)
+
+
+def converter_input(
+    request: DeployRequest, settings: ConversionSettings
+) -> tuple[list[SourceFile], Context]:
+    """What the converter is given for a request. Raises WorkloadError as `convert`."""
     missing = [path for path in request.compose_files if path not in request.files]
     if missing or not request.compose_files:
         raise WorkloadError(
@@ -55,18 +74,7 @@ async def convert(plan: PlanFunction, request: DeployRequest, settings: Conversi
         default_storage_class=settings.default_storage_class,
         wait_image=settings.wait_image,
     )
-    # Up to a second of pure computing: the link must go on meanwhile.
-    found = await asyncio.to_thread(plan, sources, context)
-    if found.rejected:
-        return found
-    waves = tuple(
-        replace(
-            wave,
-            manifests=tuple(owned(m, request.app, request.environment) for m in wave.manifests),
-        )
-        for wave in found.waves
-    )
-    return replace(found, waves=waves)
+    return sources, context
 
 
 def rejection(plan: Plan) -> str:

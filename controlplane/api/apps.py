@@ -11,13 +11,15 @@ from controlplane.api.convert.operations import operation
 from controlplane.api.interceptors.call import Context
 from controlplane.domain.names import AppName, EnvironmentName
 from controlplane.services.apps import AppService
+from controlplane.services.checks import CheckService
 
 
 class AppServicer(app_pb2_grpc.AppServiceServicer):
     """Apps."""
 
-    def __init__(self, apps: AppService) -> None:
+    def __init__(self, apps: AppService, checks: CheckService) -> None:
         self._apps = apps
+        self._checks = checks
 
     async def PlanApp(
         self, request: app_pb2.PlanAppRequest, _context: Context
@@ -28,6 +30,23 @@ class AppServicer(app_pb2_grpc.AppServiceServicer):
             convert.bundle(request.bundle),
         )
         return convert.plan(plan)
+
+    async def CheckApp(
+        self, request: app_pb2.CheckAppRequest, _context: Context
+    ) -> app_pb2.CheckAppResponse:
+        found = await self._checks.check_app(
+            EnvironmentName.parse(request.parent, "parent"),
+            request.app_id,
+            convert.bundle(request.bundle),
+            request.profiles,
+        )
+        return convert.check(found)
+
+    async def GetComposeSchema(
+        self, request: app_pb2.GetComposeSchemaRequest, _context: Context
+    ) -> app_pb2.GetComposeSchemaResponse:
+        schema = await self._checks.compose_schema(EnvironmentName.parse(request.parent, "parent"))
+        return app_pb2.GetComposeSchemaResponse(schema=schema)
 
     async def DeployApp(
         self, request: app_pb2.DeployAppRequest, _context: Context

@@ -1,4 +1,4 @@
-"""What runs and what is said about it: states, conditions, services, pods, diagnostics, plans."""
+"""What runs and what is said about it: states, conditions, services, pods, diagnostics, plans, checks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,3 +123,40 @@ class PlanResult:
     manifests: str
     public_service: str
     public_service_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPort:
+    """A port that a service listens on; `source` says how it was found, in the agent's word."""
+
+    port: int
+    protocol: str
+    source: str
+    published: str
+    http: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedService:
+    """What becomes of one compose service; `kind` is `Deployment`, `Job` or `CronJob`."""
+
+    service: str
+    host_name: str
+    kind: str
+    image: str
+    replicas: int
+    ports: tuple[FoundPort, ...]
+    depends_on: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What there is to say about a compose project, without asking the cluster; `public_port` 0 for none."""
+
+    rejected: bool
+    diagnostics: tuple[Diagnostic, ...]
+    services: tuple[CheckedService, ...]
+    public_service: str
+    public_service_reason: str
+    public_port: int

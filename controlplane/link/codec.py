@@ -196,6 +196,39 @@ def plan_result(message: stream_pb2.PlanResult) -> workloads.PlanResult:
     )
 
 
+def check_result(message: stream_pb2.CheckResult) -> workloads.CheckResult:
+    """What there is to say about a compose project."""
+    return workloads.CheckResult(
+        rejected=message.rejected,
+        diagnostics=tuple(_diagnostic(item) for item in message.diagnostics),
+        services=tuple(
+            workloads.CheckedService(
+                service=one.service,
+                host_name=one.host_name,
+                kind=one.kind,
+                image=one.image,
+                replicas=one.replicas,
+                ports=tuple(
+                    workloads.FoundPort(
+                        port=port.port,
+                        protocol=port.protocol,
+                        source=port.source,
+                        published=port.published,
+                        http=port.http,
+                    )
+                    for port in one.ports
+                ),
+                depends_on=tuple(one.depends_on),
+                volumes=tuple(one.volumes),
+            )
+            for one in message.services
+        ),
+        public_service=message.public_service,
+        public_service_reason=message.public_service_reason,
+        public_port=message.public_port,
+    )
+
+
 def _deploy_progress(message: command_pb2.DeployProgress) -> commands.DeployProgress:
     try:
         phase = DeploymentPhase(message.phase)

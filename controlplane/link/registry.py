@@ -6,33 +6,31 @@ highest epoch, and the older one is told.
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import structlog
-from google.protobuf.message import DecodeError
 from skerry.agent.v1 import link_pb2, stream_pb2
 from skerry.wire.claims import Claims
-from skerry.wire.errors import ConnectionRefused, MessageTooLarge, StreamReset
+from skerry.wire.errors import ConnectionRefused, MessageTooLarge
 from skerry.wire.session import LinkStream
 
 from controlplane.domain.commands import DeployApp
 from controlplane.domain.errors import (
     AgentOffline,
-    DeadlineExceeded,
-    Internal,
     RemoteError,
     RequestTooLarge,
     StatusCode,
 )
 from controlplane.domain.logs import LogsRequest
 from controlplane.domain.terminals import ExecRequest
-from controlplane.domain.workloads import PlanResult
+from controlplane.domain.workloads import CheckResult, PlanResult
 from controlplane.link import codec
+from controlplane.link.answers import Answer
 from controlplane.link.session import AgentSession
-from controlplane.link.streams import AgentExecSession, AgentLogStream, domain_error
+from controlplane.link.streams import AgentExecSession, AgentLogStream
 
 log = structlog.get_logger(__name__)
 
-_MAX_PLAN_BYTES = 64 * 1024 * 1024
 _EXEC_ANSWER_MS = 30_000
 _SUPERSEDED_RECONNECT = (30.0, 60.0)
 
@@ -40,8 +38,15 @@ _SUPERSEDED_RECONNECT = (30.0, 60.0)
 class AgentRegistry:
     """Constructed by `app`; everything runs on one event loop."""
 
-    def __init__(self, *, plan_seconds: float = 60.0, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        plan_seconds: float = 60.0,
+        check_seconds: float = 5.0,
+        rng: random.Random | None = None,
+    ) -> None:
         self._plan_seconds = plan_seconds
+        self._check_seconds = check_seconds
         self._sessions: Claims[AgentSession] = Claims()
         self._draining = False
         self._empty = asyncio.Event()
@@ -83,26 +88,30 @@ class AgentRegistry:
         open_ = link_pb2.Open(
             lane=link_pb2.LANE_BULK, plan=stream_pb2.OpenPlan(deploy=codec.deploy_app(deploy))
         )
-        stream = self._open(cluster_uid, open_)
-        ended = False
-        try:
-            async with asyncio.timeout(self._plan_seconds):
-                payload = await _read_all(stream)
-            ended = True
-            return codec.plan_result(stream_pb2.PlanResult.FromString(payload))
-        except StreamReset as error:
-            raise domain_error(error) from error
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"the agent did not finish the plan within {self._plan_seconds:.0f} s; try again"
-            ) from error
-        except DecodeError as error:
-            raise Internal("the agent's plan cannot be read") from error
-        finally:
-            if ended:
-                stream.finish()
-            else:
-                stream.reset(StatusCode.CANCELLED, "CANCELLED", "the caller has gone")
+        answer = Answer(self._open(cluster_uid, open_), "plan", self._plan_seconds)
+        return codec.plan_result(await answer.message(stream_pb2.PlanResult))
+
+    async def check(
+        self, cluster_uid: str, deploy: DeployApp, profiles: Sequence[str]
+    ) -> CheckResult:
+        """What there is to say about a compose project."""
+        check = stream_pb2.OpenCheck(deploy=codec.deploy_app(deploy), profiles=profiles)
+        open_ = link_pb2.Open(
+            lane=link_pb2.LANE_INTERACTIVE,
+            deadline_ms=round(self._check_seconds * 1000),
+            check=check,
+        )
+        answer = Answer(self._open(cluster_uid, open_), "check", self._check_seconds)
+        return codec.check_result(await answer.message(stream_pb2.CheckResult))
+
+    async def compose_schema(self, cluster_uid: str) -> str:
+        """The JSON Schema of compose files, as the agent's version has it."""
+        open_ = link_pb2.Open(
+            lane=link_pb2.LANE_BULK, compose_schema=stream_pb2.OpenComposeSchema()
+        )
+        return await Answer(
+            self._open(cluster_uid, open_), "compose schema", self._check_seconds
+        ).text()
 
     async def disconnect(self, cluster_uid: str, reason: str) -> None:
         """Cut the link because the agent's identity is no longer valid."""
@@ -186,13 +195,3 @@ class AgentRegistry:
             "another connection with this agent's identity is newer",
             _SUPERSEDED_RECONNECT,
         )
-
-
-async def _read_all(stream: LinkStream) -> bytes:
-    parts, size = [], 0
-    while (data := await stream.receive()) is not None:
-        size += len(data.payload)
-        if size > _MAX_PLAN_BYTES:
-            raise RequestTooLarge(f"the plan is larger than {_MAX_PLAN_BYTES} bytes")
-        parts.append(data.payload)
-    return b"".join(parts)

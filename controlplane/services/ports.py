@@ -3,6 +3,7 @@
 `controlplane.link` and `controlplane.pki` implement these; `app.py` binds them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 from controlplane.domain.commands import DeployApp
 from controlplane.domain.logs import LogEvent, LogsRequest
 from controlplane.domain.terminals import ExecEvent, ExecRequest, WindowSize
-from controlplane.domain.workloads import PlanResult
+from controlplane.domain.workloads import CheckResult, PlanResult
 
 
 class LogStream(Protocol):
@@ -80,6 +81,16 @@ class Agents(Protocol):
 
     async def plan(self, cluster_uid: str, deploy: DeployApp) -> PlanResult:
         """What this deploy would do. Raises DeadlineExceeded when the agent takes too long."""
+        ...
+
+    async def check(
+        self, cluster_uid: str, deploy: DeployApp, profiles: Sequence[str]
+    ) -> CheckResult:
+        """What there is to say about this compose project. Raises DeadlineExceeded when the agent takes too long."""
+        ...
+
+    async def compose_schema(self, cluster_uid: str) -> str:
+        """The JSON Schema of compose files. Raises DeadlineExceeded when the agent takes too long."""
         ...
 
     async def disconnect(self, cluster_uid: str, reason: str) -> None:

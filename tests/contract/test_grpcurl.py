@@ -70,6 +70,9 @@ async def test_it_lists_services_and_methods(tool: Tool) -> None:
     [
         ("skerry.platform.v1.AppService", "rpc DeployApp"),
         ("skerry.platform.v1.AppService.WatchApps", "stream .skerry.platform.v1.WatchAppsResponse"),
+        ("skerry.platform.v1.AppService.CheckApp", ".skerry.platform.v1.CheckAppResponse"),
+        ("skerry.platform.v1.CheckAppRequest", "repeated string profiles = 4;"),
+        ("skerry.platform.v1.AppService.GetComposeSchema", "GetComposeSchemaRequest"),
         ("skerry.platform.v1.Deployment", "DeploymentPhase phase = 3;"),
         ("skerry.platform.v1.ErrorReason", "ERROR_REASON_AGENT_OFFLINE = 11;"),
     ],

@@ -51,6 +51,25 @@ def test_a_bad_compose_file_is_refused_and_nothing_is_applied(
     )
 
 
+def test_a_check_says_it_without_the_cluster(
+    platform: Platform, environment: str, project: Path
+) -> None:
+    compose = project / "docker-compose.yml"
+    compose.write_text("services:\n  web:\n    imaeg: nginx\n  db:\n    image: postgres:16\n")
+    where = ("--env", environment, "-f", str(compose))
+    done = platform.cli("check", *where, "-o", "json", check=False)
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    (unknown,) = (d for d in answer["diagnostics"] if d["code"] == "CMP002")
+    assert (unknown["line"], unknown["column"], unknown["hint"]) == (3, 5, 'Did you mean "image"?')
+    facts = {one["service"]: one for one in answer["services"]}
+    assert facts["db"]["ports"][0]["port"] == 5432
+    compose.write_text("services:\n  web:\n    image: nginx\n")
+    assert platform.cli("check", *where).returncode == 0
+    schema = json.loads(platform.cli("check", "--env", environment, "--schema").stdout)
+    assert "CMP311" in json.dumps(schema["$defs"]["service"]["properties"]["privileged"])
+
+
 def test_an_unknown_token_is_told_so(platform: Platform) -> None:
     done = subprocess.run(
         [str(BIN / "skerry"), "cluster", "list"],

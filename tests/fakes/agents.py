@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from controlplane.domain.clock import Clock
@@ -15,10 +15,11 @@ from controlplane.domain.errors import (
 )
 from controlplane.domain.logs import LogEvent, LogsRequest
 from controlplane.domain.terminals import ExecEvent, ExecRequest, WindowSize
-from controlplane.domain.workloads import PlanResult
+from controlplane.domain.workloads import CheckResult, PlanResult
 from controlplane.services.ports import SignedCertificate, VerifiedCertificate
 
 EMPTY_PLAN = PlanResult(False, (), (), "", "", "")
+EMPTY_CHECK = CheckResult(False, (), (), "", "", 0)
 
 
 class FakeStream:
@@ -103,6 +104,9 @@ class FakeAgents:
         self.disconnected: list[str] = []
         self.planned: list[DeployApp] = []
         self.plan_result = EMPTY_PLAN
+        self.checked: list[tuple[DeployApp, tuple[str, ...]]] = []
+        self.check_result = EMPTY_CHECK
+        self.schema = "{}"
         self.streams: list[FakeStream] = []
         self.commands: list[FakeExec] = []
         self.opened = asyncio.Event()
@@ -132,6 +136,17 @@ class FakeAgents:
         self._need(cluster_uid)
         self.planned.append(deploy)
         return self.plan_result
+
+    async def check(
+        self, cluster_uid: str, deploy: DeployApp, profiles: Sequence[str]
+    ) -> CheckResult:
+        self._need(cluster_uid)
+        self.checked.append((deploy, tuple(profiles)))
+        return self.check_result
+
+    async def compose_schema(self, cluster_uid: str) -> str:
+        self._need(cluster_uid)
+        return self.schema
 
     async def disconnect(self, cluster_uid: str, reason: str) -> None:
         del reason

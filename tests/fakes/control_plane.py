@@ -100,6 +100,7 @@ class FakeControlPlane:
     revisions: dict[str, deployment_pb2.Revision] = field(default_factory=dict)
     operations: dict[str, operation_pb2.Operation] = field(default_factory=dict)
     plan: app_pb2.PlanAppResponse = field(default_factory=app_pb2.PlanAppResponse)
+    check: app_pb2.CheckAppResponse = field(default_factory=app_pb2.CheckAppResponse)
     scripts: dict[str, deque[Script]] = field(default_factory=lambda: defaultdict(deque))
     """RPC name → what each of its next streams does."""
     failures: dict[str, deque[Fail]] = field(default_factory=lambda: defaultdict(deque))
@@ -408,6 +409,14 @@ class _Apps(_Servicer, app_pb2_grpc.AppServiceServicer):
     async def PlanApp(self, request: Any, context: Any) -> Any:
         await self.find(self.fake.environments, request.parent, context)
         return self.fake.plan
+
+    async def CheckApp(self, request: Any, context: Any) -> Any:
+        await self.find(self.fake.environments, request.parent, context)
+        return self.fake.check
+
+    async def GetComposeSchema(self, request: Any, context: Any) -> Any:
+        await self.find(self.fake.environments, request.parent, context)
+        return app_pb2.GetComposeSchemaResponse(schema="{}")
 
     async def DeployApp(self, request: Any, context: Any) -> Any:
         await self.find(self.fake.environments, request.parent, context)

@@ -7,6 +7,8 @@ from controlplane.api.convert.operations import operation
 from controlplane.domain.apps import App, Bundle, DeployStarted, SourceFile
 from controlplane.domain.requests import WatchEvent
 from controlplane.domain.workloads import (
+    CheckedService,
+    CheckResult,
     Diagnostic,
     ObjectChange,
     PlanResult,
@@ -80,6 +82,18 @@ def plan(value: PlanResult) -> app_pb2.PlanAppResponse:
     )
 
 
+def check(value: CheckResult) -> app_pb2.CheckAppResponse:
+    """The answer to CheckApp."""
+    return app_pb2.CheckAppResponse(
+        rejected=value.rejected,
+        diagnostics=[diagnostic(item) for item in value.diagnostics],
+        services=[_checked_service(item) for item in value.services],
+        public_service=value.public_service,
+        public_service_reason=value.public_service_reason,
+        public_port=value.public_port,
+    )
+
+
 def service_status(value: ServiceStatus) -> app_pb2.ServiceStatus:
     """`platform.v1.ServiceStatus`."""
     return app_pb2.ServiceStatus(
@@ -108,6 +122,28 @@ def diagnostic(value: Diagnostic) -> state_pb2.Diagnostic:
         path=value.path,
         message=value.message,
         hint=value.hint,
+    )
+
+
+def _checked_service(value: CheckedService) -> app_pb2.CheckedService:
+    return app_pb2.CheckedService(
+        service=value.service,
+        host_name=value.host_name,
+        kind=value.kind,
+        image=value.image,
+        replicas=value.replicas,
+        ports=[
+            app_pb2.FoundPort(
+                port=port.port,
+                protocol=port.protocol,
+                source=port.source,
+                published=port.published,
+                http=port.http,
+            )
+            for port in value.ports
+        ],
+        depends_on=value.depends_on,
+        volumes=value.volumes,
     )
 
 

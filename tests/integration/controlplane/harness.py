@@ -26,6 +26,7 @@ from skerry.platform.v1 import (
 )
 from skerry.wire.join_token import JoinToken
 
+from agent.handlers.check import ComposeSchemaHandler
 from agent.link import Identity, IdentityStore, Journal, Link, ReportBoard, Stream, enrol
 from agent.link.backoff import Backoff
 from controlplane import app
@@ -163,6 +164,9 @@ class Worker:
     commands: list[command_pb2.Command] = field(default_factory=list)
     log_lines: Iterable[bytes] = (b"2030-01-01T00:00:00.000000001Z hello\n",)
     plan: stream_pb2.PlanResult = field(default_factory=stream_pb2.PlanResult)
+    check: stream_pb2.CheckResult = field(default_factory=stream_pb2.CheckResult)
+    checked: list[stream_pb2.OpenCheck] = field(default_factory=list)
+    check_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: command_pb2.CommandResult = field(default_factory=command_pb2.CommandResult)
     hold: asyncio.Event | None = None
 
@@ -213,6 +217,16 @@ class Worker:
     async def planned(self, _open: link_pb2.Open, stream: Stream) -> None:
         await stream.send(self.plan.SerializeToString())
 
+    async def answer_check(self, open_: link_pb2.Open, stream: Stream) -> None:
+        self.checked.append(open_.check)
+        try:
+            if self.hold:
+                await self.hold.wait()
+        except asyncio.CancelledError:
+            self.check_cancelled.set()
+            raise
+        await stream.send(self.check.SerializeToString())
+
 
 @dataclass
 class RunningAgent:
@@ -252,7 +266,13 @@ async def linked(
         identity=identity,
         journal=journal,
         board=board,
-        stream_handlers={"logs": worker.logs, "exec": worker.exec, "plan": worker.planned},
+        stream_handlers={
+            "logs": worker.logs,
+            "exec": worker.exec,
+            "plan": worker.planned,
+            "check": worker.answer_check,
+            "compose_schema": ComposeSchemaHandler(),
+        },
         command_handlers=dict.fromkeys(kinds, worker.work),
         agent_version="test",
         boot_id="boot",

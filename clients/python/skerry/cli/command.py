@@ -88,17 +88,20 @@ def command(
 ) -> Callable[[Function], Function]:
     """Register an async function `(run, …options) -> exit code or None` as a command.
 
-    `scoped` adds --project and --env. `examples` are shown at the end of --help, one a line.
+    `scoped` adds --project and --env. An option of the function's own takes the place of the shared one
+    of that name. `examples` are shown at the end of --help, one a line.
     """
 
     def register(function: Function) -> Function:
         own = tuple(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        common = (_SCOPE if scoped else ()) + _SHARED
+        names = {p.name for p in own}
+        common = tuple(p for p in (_SCOPE if scoped else ()) + _SHARED if p.name not in names)
 
         def invoke(
             ctx: typer.Context, **options: Any
         ) -> tuple[Run, Coroutine[Any, Any, int | None]]:
             shared = {p.name: options.pop(p.name) for p in common}
+            shared.setdefault("output", _form(options.get("output")))
             run = Run(ctx.obj, _given(shared))
             return run, function(run, **options)  # type: ignore[return-value]
 
@@ -114,6 +117,11 @@ def command(
         return function
 
     return register
+
+
+def _form(own: object) -> Format:
+    """The shared form that a command's own one is; a table for a form that is the command's alone."""
+    return next((form for form in Format if form == own), Format.TABLE)
 
 
 def _given(shared: dict[str, Any]) -> Given:

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     # name: (module under skerry.cli.commands, summary; a test compares it with the module's own)
     "deploy": ("deploy", "Deploy a compose project and follow the rollout."),
     "plan": ("plan", "Show what a deploy would do; changes nothing."),
+    "check": ("check", "Show the findings about a compose project; the cluster is not asked."),
     "status": ("status", "Show what runs, and why not when it does not."),
     "logs": ("logs", "Print what an app's containers print."),
     "exec": ("exec", "Run a command in a container of an app."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 
 from grpc import aio
@@ -15,6 +15,8 @@ from skerry.services.deployments import Deployments
 
 PLAN_TIMEOUT = 90.0
 """Seconds for PlanApp, which asks the cluster about every object."""
+CHECK_TIMEOUT = 10.0
+"""Seconds for CheckApp: nobody waits longer for what is underlined."""
 
 
 class Apps:
@@ -62,6 +64,30 @@ class Apps:
         return await self._calls.unary(
             self._stub.PlanApp, request, timeout=max(PLAN_TIMEOUT, self._calls.timeout)
         )
+
+    async def check(
+        self,
+        parent: str,
+        bundle: app_pb2.Bundle,
+        *,
+        app_id: str = "",
+        profiles: Iterable[str] = (),
+    ) -> app_pb2.CheckAppResponse:
+        """What there is to say about a project, fast enough for every keystroke; the cluster is not asked.
+
+        Cancel the task when the text changes. A refused project is no error here: see `rejected`.
+        """
+        request = app_pb2.CheckAppRequest(
+            parent=parent, app_id=app_id, bundle=bundle, profiles=profiles
+        )
+        return await self._calls.unary(
+            self._stub.CheckApp, request, timeout=min(CHECK_TIMEOUT, self._calls.timeout)
+        )
+
+    async def compose_schema(self, parent: str) -> str:
+        """The JSON Schema (draft 2020-12) of compose files, as an environment's agent takes them."""
+        request = app_pb2.GetComposeSchemaRequest(parent=parent)
+        return (await self._calls.unary(self._stub.GetComposeSchema, request)).schema
 
     async def deploy(
         self,

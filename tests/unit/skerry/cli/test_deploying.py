@@ -305,6 +305,66 @@ async def test_a_plan_of_standard_input(fake: FakeControlPlane, cli: Cli) -> Non
     assert (request.app_id, request.bundle.files[0].content) == ("piped", b"services: {}")
 
 
+async def test_a_check_in_every_form(fake: FakeControlPlane, cli: Cli) -> None:
+    ports = [
+        app_pb2.FoundPort(port=80, protocol="tcp", source="ports"),
+        app_pb2.FoundPort(port=9000, protocol="tcp", source="image"),
+    ]
+    fake.check = app_pb2.CheckAppResponse(
+        diagnostics=[DIAGNOSTIC],
+        services=[
+            app_pb2.CheckedService(
+                service="web", host_name="web", kind="Deployment", image="app", ports=ports
+            )
+        ],
+        public_service="web",
+        public_service_reason="the only one",
+        public_port=80,
+    )
+    shown = await cli("check", "--profile", "debug", "--profile", "more")
+    assert shown.code == 0
+    assert shown.err.splitlines() == [
+        PRINTED,
+        "Public service: web:80 (the only one)",
+        "0 errors, 1 warning",
+    ]
+    assert shown.out.splitlines()[1].split() == [
+        *("web", "Deployment", "web", "80/tcp", "9000/tcp", "(image)", "0", "app"),
+    ]
+    (request,) = fake.requests("CheckApp")
+    assert request.parent == "organizations/default/projects/shop/environments/prod"
+    assert (request.app_id, list(request.profiles)) == ("web-shop", ["debug", "more"])
+    assert request.bundle.files[0].path == "docker-compose.yml"
+    assert json.loads((await cli("check", "-o", "json")).out)["services"][0]["hostName"] == "web"
+    assert (await cli("check", "-o", "name")).out == "web\n"
+    assert (await cli("check", "-o", "github")).out == (
+        "::warning file=docker-compose.yml,line=4,col=7,title=CMP311::services.web.ports: "
+        "the host port is not used. the service is reached by its name\n"
+    )
+    assert (await cli("check", "--schema")).out == "{}\n"
+
+
+async def test_a_check_that_finds_errors(fake: FakeControlPlane, cli: Cli) -> None:
+    wrong = state_pb2.Diagnostic(
+        severity=1, file="a:b.yml", line=1, column=2, code="CMP001", message="100 %\nno"
+    )
+    fake.check = app_pb2.CheckAppResponse(rejected=True, diagnostics=[wrong])
+    rejected = await cli("check", "--quiet")
+    assert (rejected.code, rejected.out) == (1, "")
+    assert rejected.err.splitlines() == ["a:b.yml:1:2: error CMP001: 100 % no"]
+    github = await cli("check", "-o", "github")
+    assert github.code == 1
+    assert github.out == "::error file=a%3Ab.yml,line=1,col=2,title=CMP001::100 %25%0Ano\n"
+    assert github.err == "1 error, 0 warnings\n"
+
+
+async def test_a_check_of_a_file_that_is_not_there(fake: FakeControlPlane, cli: Cli) -> None:
+    missing = await cli("check", "-f", "none.yml")
+    assert missing.code == 2
+    assert "none.yml" in missing.err
+    assert fake.requests("CheckApp") == []
+
+
 async def test_a_rollback(fake: FakeControlPlane, cli: Cli) -> None:
     fake.add_app("web")
     done = await cli("rollback", "web", "--to", "3")

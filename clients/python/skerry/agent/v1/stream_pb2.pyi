@@ -485,3 +485,190 @@ class ObjectChange(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ObjectChange: _TypeAlias = ObjectChange  # noqa: Y015
+
+@_typing.final
+class OpenCheck(_message.Message):
+    """OpenCheck asks what there is to say about a compose project. The cluster is not asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPLOY_FIELD_NUMBER: _builtins.int
+    PROFILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deploy(self) -> _command_pb2.DeployApp:
+        """What would be deployed; revision, deployment and deadline are not set."""
+
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The active profiles; COMPOSE_PROFILES of the variables when empty."""
+
+    def __init__(
+        self,
+        *,
+        deploy: _command_pb2.DeployApp | None = ...,
+        profiles: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deploy", b"deploy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deploy", b"deploy", "profiles", b"profiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenCheck: _TypeAlias = OpenCheck  # noqa: Y015
+
+@_typing.final
+class CheckResult(_message.Message):
+    """CheckResult says it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REJECTED_FIELD_NUMBER: _builtins.int
+    DIAGNOSTICS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    PUBLIC_SERVICE_FIELD_NUMBER: _builtins.int
+    PUBLIC_SERVICE_REASON_FIELD_NUMBER: _builtins.int
+    PUBLIC_PORT_FIELD_NUMBER: _builtins.int
+    rejected: _builtins.bool
+    """Whether it would be refused."""
+    public_service: _builtins.str
+    """The service that looks like the public one."""
+    public_service_reason: _builtins.str
+    """Why."""
+    public_port: _builtins.int
+    """The port of it that looks like the public one; 0 when none does."""
+    @_builtins.property
+    def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[_command_pb2.Diagnostic]:
+        """What the converter said."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedService]:
+        """What becomes of the services, as far as they could be read."""
+
+    def __init__(
+        self,
+        *,
+        rejected: _builtins.bool = ...,
+        diagnostics: _abc.Iterable[_command_pb2.Diagnostic] | None = ...,
+        services: _abc.Iterable[Global___CheckedService] | None = ...,
+        public_service: _builtins.str = ...,
+        public_service_reason: _builtins.str = ...,
+        public_port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diagnostics", b"diagnostics", "public_port", b"public_port", "public_service", b"public_service", "public_service_reason", b"public_service_reason", "rejected", b"rejected", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckResult: _TypeAlias = CheckResult  # noqa: Y015
+
+@_typing.final
+class CheckedService(_message.Message):
+    """CheckedService is what becomes of one compose service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    HOST_NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    PORTS_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    VOLUMES_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The name in the compose file."""
+    host_name: _builtins.str
+    """The name of its Service."""
+    kind: _builtins.str
+    """`Deployment`, `Job` or `CronJob`."""
+    image: _builtins.str
+    """The image."""
+    replicas: _builtins.int
+    """How many pods."""
+    @_builtins.property
+    def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundPort]:
+        """The ports it listens on."""
+
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Host names of the services that it waits for."""
+
+    @_builtins.property
+    def volumes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the volume claims that it mounts."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        host_name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        image: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+        ports: _abc.Iterable[Global___FoundPort] | None = ...,
+        depends_on: _abc.Iterable[_builtins.str] | None = ...,
+        volumes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "host_name", b"host_name", "image", b"image", "kind", b"kind", "ports", b"ports", "replicas", b"replicas", "service", b"service", "volumes", b"volumes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckedService: _TypeAlias = CheckedService  # noqa: Y015
+
+@_typing.final
+class FoundPort(_message.Message):
+    """FoundPort is a port that a service listens on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PORT_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    HTTP_FIELD_NUMBER: _builtins.int
+    port: _builtins.int
+    """The number."""
+    protocol: _builtins.str
+    """`tcp` or `udp`."""
+    source: _builtins.str
+    """How it was found."""
+    published: _builtins.str
+    """The host's port or range that the file asks for."""
+    http: _builtins.bool
+    """Whether it looks like HTTP."""
+    def __init__(
+        self,
+        *,
+        port: _builtins.int = ...,
+        protocol: _builtins.str = ...,
+        source: _builtins.str = ...,
+        published: _builtins.str = ...,
+        http: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["http", b"http", "port", b"port", "protocol", b"protocol", "published", b"published", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundPort: _TypeAlias = FoundPort  # noqa: Y015
+
+@_typing.final
+class OpenComposeSchema(_message.Message):
+    """OpenComposeSchema asks for the JSON Schema of compose files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenComposeSchema: _TypeAlias = OpenComposeSchema  # noqa: Y015

@@ -173,6 +173,25 @@ class Tables:
         )
 
     @property
+    def checked(self) -> Table[app_pb2.CheckedService]:
+        return Table(
+            ("SERVICE", "KIND", "HOST NAME", "PORTS", "VOLUMES", "IMAGE"),
+            lambda s: cells(
+                s.service,
+                s.kind,
+                s.host_name,
+                # Where a port comes from that the file does not list is what people ask.
+                " ".join(
+                    f"{port.port}/{port.protocol}"
+                    + ("" if port.source in ("ports", "expose") else f" ({port.source})")
+                    for port in s.ports
+                ),
+                str(len(s.volumes)),
+                s.image,
+            ),
+        )
+
+    @property
     def changes(self) -> Table[app_pb2.ObjectChange]:
         return Table(
             ("ACTION", "KIND", "NAME", "MESSAGE"),

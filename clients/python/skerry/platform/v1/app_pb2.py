@@ -29,7 +29,7 @@ from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__
 from skerry.platform.v1 import state_pb2 as skerry_dot_platform_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/platform/v1/app.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a skerry/platform/v1/cluster.proto\x1a\"skerry/platform/v1/operation.proto\x1a\x1dskerry/platform/v1/rule.proto\x1a\x1eskerry/platform/v1/state.proto\"\x87\x03\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x31\n\nconditions\x18\x04 \x03(\x0b\x32\x1d.skerry.platform.v1.Condition\x12\x17\n\x0fwanted_revision\x18\x05 \x01(\x03\x12\x18\n\x10serving_revision\x18\x06 \x01(\x03\x12\x33\n\x08services\x18\x07 \x03(\x0b\x32!.skerry.platform.v1.ServiceStatus\x12\x30\n\x0cobserve_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\"\xd5\x01\n\rServiceStatus\x12\x0f\n\x07service\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65sired\x18\x05 \x01(\x05\x12\r\n\x05ready\x18\x06 \x01(\x05\x12+\n\x04pods\x18\x07 \x03(\x0b\x32\x1d.skerry.platform.v1.PodStatus\x12\r\n\x05image\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\"\xa8\x01\n\tPodStatus\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x10\n\x08restarts\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0c\n\x04node\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbe\x01\n\x06\x42undle\x12\x15\n\rcompose_files\x18\x01 \x03(\t\x12-\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1e.skerry.platform.v1.BundleFile\x12<\n\tvariables\x18\x03 \x03(\x0b\x32).skerry.platform.v1.Bundle.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"+\n\nBundleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\\\n\x0ePlanAppRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12*\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1a.skerry.platform.v1.Bundle\"\xd5\x01\n\x0fPlanAppResponse\x12\x10\n\x08rejected\x18\x01 \x01(\x08\x12\x33\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1e.skerry.platform.v1.Diagnostic\x12\x31\n\x07\x63hanges\x18\x03 \x03(\x0b\x32 .skerry.platform.v1.ObjectChange\x12\x11\n\tmanifests\x18\x04 \x01(\t\x12\x16\n\x0epublic_service\x18\x05 \x01(\t\x12\x1d\n\x15public_service_reason\x18\x06 \x01(\t\"\x97\x01\n\x0cObjectChange\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x13\n\x0bobject_name\x18\x03 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32 .skerry.platform.v1.ChangeAction\x12\x0c\n\x04\x64iff\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\"\x80\x01\n\x10\x44\x65ployAppRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12*\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1a.skerry.platform.v1.Bundle\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"k\n\x11\x44\x65ployAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"H\n\x12RollbackAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"m\n\x13RollbackAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x1d\n\rGetAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x0eGetAppResponse\x12$\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x17.skerry.platform.v1.App\"H\n\x0fListAppsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"R\n\x10ListAppsResponse\x12%\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x17.skerry.platform.v1.App\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x10\x44\x65leteAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65lete_volumes\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x11\x44\x65leteAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"8\n\x10WatchAppsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"|\n\x11WatchAppsResponse\x12+\n\x04type\x18\x01 \x01(\x0e\x32\x1d.skerry.platform.v1.EventType\x12$\n\x03\x61pp\x18\x02 \x01(\x0b\x32\x17.skerry.platform.v1.App\x12\x14\n\x0cresume_token\x18\x03 \x01(\t*\xb3\x01\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x1b\n\x17\x43HANGE_ACTION_UNCHANGED\x10\x03\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x04\x12\x19\n\x15\x43HANGE_ACTION_REFUSED\x10\x05\x32\xf2\x05\n\nAppService\x12\x62\n\x07PlanApp\x12\".skerry.platform.v1.PlanAppRequest\x1a#.skerry.platform.v1.PlanAppResponse\"\x0e\xea\xe0\x18\n\x08\x03\x12\x06parent\x12l\n\tDeployApp\x12$.skerry.platform.v1.DeployAppRequest\x1a%.skerry.platform.v1.DeployAppResponse\"\x12\xea\xe0\x18\x0e\x08\x03\x12\x06parent\x18\x04\x30\x01\x12p\n\x0bRollbackApp\x12&.skerry.platform.v1.RollbackAppRequest\x1a\'.skerry.platform.v1.RollbackAppResponse\"\x10\xea\xe0\x18\x0c\x08\x03\x12\x04name\x18\x04\x30\x01\x12]\n\x06GetApp\x12!.skerry.platform.v1.GetAppRequest\x1a\".skerry.platform.v1.GetAppResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12g\n\x08ListApps\x12#.skerry.platform.v1.ListAppsRequest\x1a$.skerry.platform.v1.ListAppsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x12j\n\tDeleteApp\x12$.skerry.platform.v1.DeleteAppRequest\x1a%.skerry.platform.v1.DeleteAppResponse\"\x10\xea\xe0\x18\x0c\x08\x03\x12\x04name\x18\x04\x30\x01\x12l\n\tWatchApps\x12$.skerry.platform.v1.WatchAppsRequest\x1a%.skerry.platform.v1.WatchAppsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/platform/v1/app.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a skerry/platform/v1/cluster.proto\x1a\"skerry/platform/v1/operation.proto\x1a\x1dskerry/platform/v1/rule.proto\x1a\x1eskerry/platform/v1/state.proto\"\x87\x03\n\x03\x41pp\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x31\n\nconditions\x18\x04 \x03(\x0b\x32\x1d.skerry.platform.v1.Condition\x12\x17\n\x0fwanted_revision\x18\x05 \x01(\x03\x12\x18\n\x10serving_revision\x18\x06 \x01(\x03\x12\x33\n\x08services\x18\x07 \x03(\x0b\x32!.skerry.platform.v1.ServiceStatus\x12\x30\n\x0cobserve_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\"\xd5\x01\n\rServiceStatus\x12\x0f\n\x07service\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.skerry.platform.v1.State\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65sired\x18\x05 \x01(\x05\x12\r\n\x05ready\x18\x06 \x01(\x05\x12+\n\x04pods\x18\x07 \x03(\x0b\x32\x1d.skerry.platform.v1.PodStatus\x12\r\n\x05image\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\"\xa8\x01\n\tPodStatus\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x10\n\x08restarts\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0c\n\x04node\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbe\x01\n\x06\x42undle\x12\x15\n\rcompose_files\x18\x01 \x03(\t\x12-\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1e.skerry.platform.v1.BundleFile\x12<\n\tvariables\x18\x03 \x03(\x0b\x32).skerry.platform.v1.Bundle.VariablesEntry\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"+\n\nBundleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\\\n\x0ePlanAppRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12*\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1a.skerry.platform.v1.Bundle\"\xd5\x01\n\x0fPlanAppResponse\x12\x10\n\x08rejected\x18\x01 \x01(\x08\x12\x33\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1e.skerry.platform.v1.Diagnostic\x12\x31\n\x07\x63hanges\x18\x03 \x03(\x0b\x32 .skerry.platform.v1.ObjectChange\x12\x11\n\tmanifests\x18\x04 \x01(\t\x12\x16\n\x0epublic_service\x18\x05 \x01(\t\x12\x1d\n\x15public_service_reason\x18\x06 \x01(\t\"\x97\x01\n\x0cObjectChange\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x13\n\x0bobject_name\x18\x03 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32 .skerry.platform.v1.ChangeAction\x12\x0c\n\x04\x64iff\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\"o\n\x0f\x43heckAppRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12*\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1a.skerry.platform.v1.Bundle\x12\x10\n\x08profiles\x18\x04 \x03(\t\"\xdb\x01\n\x10\x43heckAppResponse\x12\x10\n\x08rejected\x18\x01 \x01(\x08\x12\x33\n\x0b\x64iagnostics\x18\x02 \x03(\x0b\x32\x1e.skerry.platform.v1.Diagnostic\x12\x34\n\x08services\x18\x03 \x03(\x0b\x32\".skerry.platform.v1.CheckedService\x12\x16\n\x0epublic_service\x18\x04 \x01(\t\x12\x1d\n\x15public_service_reason\x18\x05 \x01(\t\x12\x13\n\x0bpublic_port\x18\x06 \x01(\x05\"\xb6\x01\n\x0e\x43heckedService\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x11\n\thost_name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05image\x18\x04 \x01(\t\x12\x10\n\x08replicas\x18\x05 \x01(\x05\x12,\n\x05ports\x18\x06 \x03(\x0b\x32\x1d.skerry.platform.v1.FoundPort\x12\x12\n\ndepends_on\x18\x07 \x03(\t\x12\x0f\n\x07volumes\x18\x08 \x03(\t\"\\\n\tFoundPort\x12\x0c\n\x04port\x18\x01 \x01(\x05\x12\x10\n\x08protocol\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x11\n\tpublished\x18\x04 \x01(\t\x12\x0c\n\x04http\x18\x05 \x01(\x08\")\n\x17GetComposeSchemaRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"*\n\x18GetComposeSchemaResponse\x12\x0e\n\x06schema\x18\x01 \x01(\t\"\x80\x01\n\x10\x44\x65ployAppRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\x12*\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1a.skerry.platform.v1.Bundle\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"k\n\x11\x44\x65ployAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"H\n\x12RollbackAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"m\n\x13RollbackAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x1d\n\rGetAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x0eGetAppResponse\x12$\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x17.skerry.platform.v1.App\"H\n\x0fListAppsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"R\n\x10ListAppsResponse\x12%\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x17.skerry.platform.v1.App\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x10\x44\x65leteAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65lete_volumes\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x11\x44\x65leteAppResponse\x12\x30\n\toperation\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.Operation\"8\n\x10WatchAppsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"|\n\x11WatchAppsResponse\x12+\n\x04type\x18\x01 \x01(\x0e\x32\x1d.skerry.platform.v1.EventType\x12$\n\x03\x61pp\x18\x02 \x01(\x0b\x32\x17.skerry.platform.v1.App\x12\x14\n\x0cresume_token\x18\x03 \x01(\t*\xb3\x01\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x1b\n\x17\x43HANGE_ACTION_UNCHANGED\x10\x03\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x04\x12\x19\n\x15\x43HANGE_ACTION_REFUSED\x10\x05\x32\xd8\x07\n\nAppService\x12\x62\n\x07PlanApp\x12\".skerry.platform.v1.PlanAppRequest\x1a#.skerry.platform.v1.PlanAppResponse\"\x0e\xea\xe0\x18\n\x08\x03\x12\x06parent\x12\x65\n\x08\x43heckApp\x12#.skerry.platform.v1.CheckAppRequest\x1a$.skerry.platform.v1.CheckAppResponse\"\x0e\xea\xe0\x18\n\x08\x03\x12\x06parent\x12}\n\x10GetComposeSchema\x12+.skerry.platform.v1.GetComposeSchemaRequest\x1a,.skerry.platform.v1.GetComposeSchemaResponse\"\x0e\xea\xe0\x18\n\x08\x01\x12\x06parent\x12l\n\tDeployApp\x12$.skerry.platform.v1.DeployAppRequest\x1a%.skerry.platform.v1.DeployAppResponse\"\x12\xea\xe0\x18\x0e\x08\x03\x12\x06parent\x18\x04\x30\x01\x12p\n\x0bRollbackApp\x12&.skerry.platform.v1.RollbackAppRequest\x1a\'.skerry.platform.v1.RollbackAppResponse\"\x10\xea\xe0\x18\x0c\x08\x03\x12\x04name\x18\x04\x30\x01\x12]\n\x06GetApp\x12!.skerry.platform.v1.GetAppRequest\x1a\".skerry.platform.v1.GetAppResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12g\n\x08ListApps\x12#.skerry.platform.v1.ListAppsRequest\x1a$.skerry.platform.v1.ListAppsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x12j\n\tDeleteApp\x12$.skerry.platform.v1.DeleteAppRequest\x1a%.skerry.platform.v1.DeleteAppResponse\"\x10\xea\xe0\x18\x0c\x08\x03\x12\x04name\x18\x04\x30\x01\x12l\n\tWatchApps\x12$.skerry.platform.v1.WatchAppsRequest\x1a%.skerry.platform.v1.WatchAppsResponse\"\x10\xea\xe0\x18\x0c\x08\x01\x12\x06parent(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUNDLE_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_APPSERVICE'].methods_by_name['PlanApp']._loaded_options = None
   _globals['_APPSERVICE'].methods_by_name['PlanApp']._serialized_options = b'\352\340\030\n\010\003\022\006parent'
+  _globals['_APPSERVICE'].methods_by_name['CheckApp']._loaded_options = None
+  _globals['_APPSERVICE'].methods_by_name['CheckApp']._serialized_options = b'\352\340\030\n\010\003\022\006parent'
+  _globals['_APPSERVICE'].methods_by_name['GetComposeSchema']._loaded_options = None
+  _globals['_APPSERVICE'].methods_by_name['GetComposeSchema']._serialized_options = b'\352\340\030\n\010\001\022\006parent'
   _globals['_APPSERVICE'].methods_by_name['DeployApp']._loaded_options = None
   _globals['_APPSERVICE'].methods_by_name['DeployApp']._serialized_options = b'\352\340\030\016\010\003\022\006parent\030\0040\001'
   _globals['_APPSERVICE'].methods_by_name['RollbackApp']._loaded_options = None
@@ -52,8 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPSERVICE'].methods_by_name['DeleteApp']._serialized_options = b'\352\340\030\014\010\003\022\004name\030\0040\001'
   _globals['_APPSERVICE'].methods_by_name['WatchApps']._loaded_options = None
   _globals['_APPSERVICE'].methods_by_name['WatchApps']._serialized_options = b'\352\340\030\014\010\001\022\006parent(\001'
-  _globals['_CHANGEACTION']._serialized_start=2719
-  _globals['_CHANGEACTION']._serialized_end=2898
+  _globals['_CHANGEACTION']._serialized_start=3420
+  _globals['_CHANGEACTION']._serialized_end=3599
   _globals['_APP']._serialized_start=219
   _globals['_APP']._serialized_end=610
   _globals['_SERVICESTATUS']._serialized_start=613
@@ -72,30 +76,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLANAPPRESPONSE']._serialized_end=1545
   _globals['_OBJECTCHANGE']._serialized_start=1548
   _globals['_OBJECTCHANGE']._serialized_end=1699
-  _globals['_DEPLOYAPPREQUEST']._serialized_start=1702
-  _globals['_DEPLOYAPPREQUEST']._serialized_end=1830
-  _globals['_DEPLOYAPPRESPONSE']._serialized_start=1832
-  _globals['_DEPLOYAPPRESPONSE']._serialized_end=1939
-  _globals['_ROLLBACKAPPREQUEST']._serialized_start=1941
-  _globals['_ROLLBACKAPPREQUEST']._serialized_end=2013
-  _globals['_ROLLBACKAPPRESPONSE']._serialized_start=2015
-  _globals['_ROLLBACKAPPRESPONSE']._serialized_end=2124
-  _globals['_GETAPPREQUEST']._serialized_start=2126
-  _globals['_GETAPPREQUEST']._serialized_end=2155
-  _globals['_GETAPPRESPONSE']._serialized_start=2157
-  _globals['_GETAPPRESPONSE']._serialized_end=2211
-  _globals['_LISTAPPSREQUEST']._serialized_start=2213
-  _globals['_LISTAPPSREQUEST']._serialized_end=2285
-  _globals['_LISTAPPSRESPONSE']._serialized_start=2287
-  _globals['_LISTAPPSRESPONSE']._serialized_end=2369
-  _globals['_DELETEAPPREQUEST']._serialized_start=2371
-  _globals['_DELETEAPPREQUEST']._serialized_end=2461
-  _globals['_DELETEAPPRESPONSE']._serialized_start=2463
-  _globals['_DELETEAPPRESPONSE']._serialized_end=2532
-  _globals['_WATCHAPPSREQUEST']._serialized_start=2534
-  _globals['_WATCHAPPSREQUEST']._serialized_end=2590
-  _globals['_WATCHAPPSRESPONSE']._serialized_start=2592
-  _globals['_WATCHAPPSRESPONSE']._serialized_end=2716
-  _globals['_APPSERVICE']._serialized_start=2901
-  _globals['_APPSERVICE']._serialized_end=3655
+  _globals['_CHECKAPPREQUEST']._serialized_start=1701
+  _globals['_CHECKAPPREQUEST']._serialized_end=1812
+  _globals['_CHECKAPPRESPONSE']._serialized_start=1815
+  _globals['_CHECKAPPRESPONSE']._serialized_end=2034
+  _globals['_CHECKEDSERVICE']._serialized_start=2037
+  _globals['_CHECKEDSERVICE']._serialized_end=2219
+  _globals['_FOUNDPORT']._serialized_start=2221
+  _globals['_FOUNDPORT']._serialized_end=2313
+  _globals['_GETCOMPOSESCHEMAREQUEST']._serialized_start=2315
+  _globals['_GETCOMPOSESCHEMAREQUEST']._serialized_end=2356
+  _globals['_GETCOMPOSESCHEMARESPONSE']._serialized_start=2358
+  _globals['_GETCOMPOSESCHEMARESPONSE']._serialized_end=2400
+  _globals['_DEPLOYAPPREQUEST']._serialized_start=2403
+  _globals['_DEPLOYAPPREQUEST']._serialized_end=2531
+  _globals['_DEPLOYAPPRESPONSE']._serialized_start=2533
+  _globals['_DEPLOYAPPRESPONSE']._serialized_end=2640
+  _globals['_ROLLBACKAPPREQUEST']._serialized_start=2642
+  _globals['_ROLLBACKAPPREQUEST']._serialized_end=2714
+  _globals['_ROLLBACKAPPRESPONSE']._serialized_start=2716
+  _globals['_ROLLBACKAPPRESPONSE']._serialized_end=2825
+  _globals['_GETAPPREQUEST']._serialized_start=2827
+  _globals['_GETAPPREQUEST']._serialized_end=2856
+  _globals['_GETAPPRESPONSE']._serialized_start=2858
+  _globals['_GETAPPRESPONSE']._serialized_end=2912
+  _globals['_LISTAPPSREQUEST']._serialized_start=2914
+  _globals['_LISTAPPSREQUEST']._serialized_end=2986
+  _globals['_LISTAPPSRESPONSE']._serialized_start=2988
+  _globals['_LISTAPPSRESPONSE']._serialized_end=3070
+  _globals['_DELETEAPPREQUEST']._serialized_start=3072
+  _globals['_DELETEAPPREQUEST']._serialized_end=3162
+  _globals['_DELETEAPPRESPONSE']._serialized_start=3164
+  _globals['_DELETEAPPRESPONSE']._serialized_end=3233
+  _globals['_WATCHAPPSREQUEST']._serialized_start=3235
+  _globals['_WATCHAPPSREQUEST']._serialized_end=3291
+  _globals['_WATCHAPPSRESPONSE']._serialized_start=3293
+  _globals['_WATCHAPPSRESPONSE']._serialized_end=3417
+  _globals['_APPSERVICE']._serialized_start=3602
+  _globals['_APPSERVICE']._serialized_end=4586
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,16 @@ class AppServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppResponse.FromString,
                 _registered_method=True)
+        self.CheckApp = channel.unary_unary(
+                '/skerry.platform.v1.AppService/CheckApp',
+                request_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppResponse.FromString,
+                _registered_method=True)
+        self.GetComposeSchema = channel.unary_unary(
+                '/skerry.platform.v1.AppService/GetComposeSchema',
+                request_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaResponse.FromString,
+                _registered_method=True)
         self.DeployApp = channel.unary_unary(
                 '/skerry.platform.v1.AppService/DeployApp',
                 request_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.DeployAppRequest.SerializeToString,
@@ -78,6 +88,22 @@ class AppServiceServicer:
 
     def PlanApp(self, request, context):
         """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckApp(self, request, context):
+        """CheckApp says what there is to say about a compose project, fast enough for every keystroke: the agent converts it and asks the
+        cluster nothing; nothing is kept. Cancel the call when the text changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetComposeSchema(self, request, context):
+        """GetComposeSchema gives the JSON Schema of compose files, for editors. It is made by the agent of the environment, so it says what that
+        agent's version does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +159,16 @@ def add_AppServiceServicer_to_server(servicer, server):
                     servicer.PlanApp,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppResponse.SerializeToString,
+            ),
+            'CheckApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckApp,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppResponse.SerializeToString,
+            ),
+            'GetComposeSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetComposeSchema,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaResponse.SerializeToString,
             ),
             'DeployApp': grpc.unary_unary_rpc_method_handler(
                     servicer.DeployApp,
@@ -193,6 +229,60 @@ class AppService:
             '/skerry.platform.v1.AppService/PlanApp',
             skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_app__pb2.PlanAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.AppService/CheckApp',
+            skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_app__pb2.CheckAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetComposeSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.AppService/GetComposeSchema',
+            skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_app__pb2.GetComposeSchemaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class AppServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AppServiceAsyncStub: ...
     PlanApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.PlanAppRequest, _app_pb2.PlanAppResponse]
     """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
+    CheckApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.CheckAppRequest, _app_pb2.CheckAppResponse]
+    """CheckApp says what there is to say about a compose project, fast enough for every keystroke: the agent converts it and asks the
+    cluster nothing; nothing is kept. Cancel the call when the text changes.
+    """
+    GetComposeSchema: _grpc.UnaryUnaryMultiCallable[_app_pb2.GetComposeSchemaRequest, _app_pb2.GetComposeSchemaResponse]
+    """GetComposeSchema gives the JSON Schema of compose files, for editors. It is made by the agent of the environment, so it says what that
+    agent's version does.
+    """
     DeployApp: _grpc.UnaryUnaryMultiCallable[_app_pb2.DeployAppRequest, _app_pb2.DeployAppResponse]
     """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
     revision waits and is rolled out when it is back.
@@ -57,6 +65,14 @@ class AppServiceAsyncStub(AppServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanApp: _aio.UnaryUnaryMultiCallable[_app_pb2.PlanAppRequest, _app_pb2.PlanAppResponse]  # type: ignore[assignment]
     """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
+    CheckApp: _aio.UnaryUnaryMultiCallable[_app_pb2.CheckAppRequest, _app_pb2.CheckAppResponse]  # type: ignore[assignment]
+    """CheckApp says what there is to say about a compose project, fast enough for every keystroke: the agent converts it and asks the
+    cluster nothing; nothing is kept. Cancel the call when the text changes.
+    """
+    GetComposeSchema: _aio.UnaryUnaryMultiCallable[_app_pb2.GetComposeSchemaRequest, _app_pb2.GetComposeSchemaResponse]  # type: ignore[assignment]
+    """GetComposeSchema gives the JSON Schema of compose files, for editors. It is made by the agent of the environment, so it says what that
+    agent's version does.
+    """
     DeployApp: _aio.UnaryUnaryMultiCallable[_app_pb2.DeployAppRequest, _app_pb2.DeployAppResponse]  # type: ignore[assignment]
     """DeployApp records a new revision and rolls it out. The app is made when it does not exist. With the agent away the
     revision waits and is rolled out when it is back.
@@ -82,6 +98,26 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_app_pb2.PlanAppResponse, _abc.Awaitable[_app_pb2.PlanAppResponse]]:
         """PlanApp shows what a deploy would do: diagnostics, manifests and the difference to the live cluster. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def CheckApp(
+        self,
+        request: _app_pb2.CheckAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_pb2.CheckAppResponse, _abc.Awaitable[_app_pb2.CheckAppResponse]]:
+        """CheckApp says what there is to say about a compose project, fast enough for every keystroke: the agent converts it and asks the
+        cluster nothing; nothing is kept. Cancel the call when the text changes.
+        """
+
+    @_abc_1.abstractmethod
+    def GetComposeSchema(
+        self,
+        request: _app_pb2.GetComposeSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_pb2.GetComposeSchemaResponse, _abc.Awaitable[_app_pb2.GetComposeSchemaResponse]]:
+        """GetComposeSchema gives the JSON Schema of compose files, for editors. It is made by the agent of the environment, so it says what that
+        agent's version does.
+        """
 
     @_abc_1.abstractmethod
     def DeployApp(
