@@ -33,7 +33,7 @@ from agent.handlers.environments import DeleteEnvironmentHandler, EnsureEnvironm
 from agent.handlers.exec import ExecHandler
 from agent.handlers.logs import LogsHandler
 from agent.handlers.plan import PlanHandler
-from agent.handlers.status import AppReports
+from agent.handlers.status import AppReports, EnvironmentReports
 from agent.health import Health, HealthServer, LinkView
 from agent.joining import identify
 from agent.kube import KubeClient
@@ -43,6 +43,7 @@ from agent.workloads.checking import Checker
 from agent.workloads.conversion import ConversionSettings
 from agent.workloads.deploy import Deployer, DeploySettings
 from agent.workloads.environments import Environments
+from agent.workloads.guardian import Guardian, GuardPace
 from agent.workloads.preview import Previewer
 from agent.workloads.removal import Remover
 from agent.workloads.reporter import StatusReporter
@@ -88,6 +89,15 @@ async def run(settings: AgentSettings) -> None:
         status = StatusReporter(kube, reports.publish, reports.retract)
 
         environments = Environments(kube)
+        guard_reports = EnvironmentReports(board)
+        guardian = Guardian(
+            kube,
+            environments,
+            guard_reports.publish,
+            guard_reports.retract,
+            clock=_now,
+            pace=GuardPace(),
+        )
         conversion = _conversion(settings)
         checking = ThreadPoolExecutor(_CHECKS_AT_ONCE, "check")
         deployer = Deployer(kube, environments, plan, DeploySettings(conversion=conversion))
@@ -126,6 +136,7 @@ async def run(settings: AgentSettings) -> None:
                     tasks.create_task(bootstrap.run(), name="bootstrap")
                     tasks.create_task(facts.run(), name="facts")
                     tasks.create_task(status.run(), name="app status")
+                    tasks.create_task(guardian.run(), name="guardian")
                     tasks.create_task(health.beat(), name="heartbeat")
                     tasks.create_task(_end_on(stop), name="stop")
             except* _StopAsked:

@@ -65,6 +65,12 @@ RULES: tuple[Rule, ...] = (
         ("servicecidrs",),
         READ,
     ),
+    Rule(
+        "the API server's addresses, which apps must not reach, and the name servers', which they must",
+        "discovery.k8s.io",
+        ("endpointslices",),
+        READ,
+    ),
     Rule("facts", "storage.k8s.io", ("storageclasses",), READ),
     Rule("is an add-on's API there", "apiextensions.k8s.io", ("customresourcedefinitions",), READ),
     Rule("is helm-controller at work", "helm.cattle.io", ("helmcharts",), READ),

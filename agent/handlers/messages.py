@@ -15,6 +15,8 @@ from agent.workloads.model import (
     DeployProgress,
     DeployRequest,
     EnvironmentSpec,
+    GuardStatus,
+    LinkedEnvironment,
     ObjectChange,
     Outcome,
     PodStatus,
@@ -33,6 +35,8 @@ def environment_from(message: command_pb2.EnvironmentSpec) -> EnvironmentSpec:
         organization=message.organization,
         project=message.project,
         environment=message.environment,
+        links=tuple(LinkedEnvironment(link.namespace, link.uid) for link in message.links),
+        generation=message.generation,
     )
 
 
@@ -113,6 +117,21 @@ def app_status_to(status: AppStatus) -> report_pb2.AppStatus:
         message=status.message,
         services=_services_to(status.services),
     )
+
+
+def guard_status_to(status: GuardStatus) -> report_pb2.EnvironmentStatus:
+    message = report_pb2.EnvironmentStatus(
+        namespace=status.environment.namespace,
+        uid=status.environment.uid,
+        guarded=status.guarded,
+        reason=status.reason,
+        message=status.message,
+        repairs=status.repairs,
+        generation=status.environment.generation,
+    )
+    if status.repair_time is not None:
+        message.repair_time.FromDatetime(status.repair_time)
+    return message
 
 
 def preview_to(preview: Preview) -> stream_pb2.PlanResult:

@@ -1,10 +1,10 @@
-"""App status onto the report board: what the status reporter sees goes to the control plane."""
+"""Status onto the report board: what the status reporter and the guardian see goes to the control plane."""
 
 from __future__ import annotations
 
-from agent.handlers.messages import app_status_to
+from agent.handlers.messages import app_status_to, guard_status_to
 from agent.link.reports import ReportBoard
-from agent.workloads.model import AppStatus
+from agent.workloads.model import AppStatus, GuardStatus
 
 
 class AppReports:
@@ -20,3 +20,16 @@ class AppReports:
 
     def retract(self, app_uid: str) -> None:
         self._board.delete(f"apps/{app_uid}")
+
+
+class EnvironmentReports:
+    """`publish` and `retract` for `Guardian`."""
+
+    def __init__(self, board: ReportBoard) -> None:
+        self._board = board
+
+    def publish(self, status: GuardStatus) -> None:
+        self._board.put(f"environments/{status.environment.uid}", guard_status_to(status))
+
+    def retract(self, environment_uid: str) -> None:
+        self._board.delete(f"environments/{environment_uid}")

@@ -12,7 +12,12 @@ from typing import TypeAlias
 
 from skerry.agent.v1 import report_pb2
 
-ReportKind: TypeAlias = report_pb2.ClusterFacts | report_pb2.AddOnStatus | report_pb2.AppStatus
+ReportKind: TypeAlias = (
+    report_pb2.ClusterFacts
+    | report_pb2.AddOnStatus
+    | report_pb2.AppStatus
+    | report_pb2.EnvironmentStatus
+)
 
 
 @dataclass(slots=True)
@@ -22,7 +27,7 @@ class _Entry:
 
 
 class ReportBoard:
-    """Reports by key: `facts`, `addons/{name}`, `apps/{uid}`. One event loop; nothing here waits."""
+    """Reports by key: `facts`, `addons/{name}`, `apps/{uid}`, `environments/{uid}`. One event loop; nothing here waits."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
@@ -38,6 +43,8 @@ class ReportBoard:
                 report.add_on.CopyFrom(kind)
             case report_pb2.AppStatus():
                 report.app.CopyFrom(kind)
+            case report_pb2.EnvironmentStatus():
+                report.environment.CopyFrom(kind)
         self._replace(report)
 
     def delete(self, key: str) -> None:

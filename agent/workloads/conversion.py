@@ -73,6 +73,7 @@ def converter_input(
         default_volume_size=settings.default_volume_size,
         default_storage_class=settings.default_storage_class,
         wait_image=settings.wait_image,
+        network_isolation=True,  # `policies` leaves labelled pods to the app's own policies
     )
     return sources, context
 

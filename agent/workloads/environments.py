@@ -7,16 +7,15 @@ each time, so that what drifted is put right. `delete` waits until nothing is le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 
-import structlog
-
-from agent.kube import EventType, KubeClient, Live, Manifest
+from agent.kube import Applied, EventType, KubeClient, Live, Manifest, ObjectRef
 from agent.kube.backoff import Backoff, retry_transient
-from agent.kube.errors import NotServedError
+from agent.kube.errors import InvalidError, NotServedError
 from agent.workloads.concurrent import run_all
 from agent.workloads.errors import (
     DEADLINE_EXCEEDED,
@@ -24,69 +23,35 @@ from agent.workloads.errors import (
     OwnedElsewhereError,
     WorkloadError,
 )
-from agent.workloads.labels import (
-    ENVIRONMENT,
-    ENVIRONMENT_UID,
-    MANAGED_BY,
-    MANAGER,
-    ORGANIZATION,
-    PROJECT,
-    is_ours,
-    label,
+from agent.workloads.guards import (
+    LINK,
+    QUOTA_NAME,
+    RECORD_NAME,
+    EnvironmentLimits,
+    excess,
+    guards,
+    namespace_manifest,
+    spec_in_record,
 )
+from agent.workloads.labels import ENVIRONMENT_UID, GUARD, MANAGED_SELECTOR, is_ours, label
 from agent.workloads.model import EnvironmentSpec
-from agent.workloads.policies import cluster_network, network_policies
-
-log = structlog.get_logger(__name__)
+from agent.workloads.policies import (
+    ClusterNetwork,
+    cluster_network,
+    endpoint_addresses,
+    name_servers,
+)
 
 FIELD_MANAGER = "skerry-environment"
-QUOTA_NAME = "skerry"
-
-
-def _default_quota() -> Mapping[str, str]:
-    return {
-        "requests.cpu": "4",
-        "requests.memory": "8Gi",
-        "limits.cpu": "16",
-        "limits.memory": "16Gi",
-        "pods": "60",
-        "persistentvolumeclaims": "20",
-        "requests.storage": "100Gi",
-        "services": "60",
-        "services.loadbalancers": "0",
-        "services.nodeports": "0",
-        "secrets": "300",
-        "configmaps": "300",
-        "count/deployments.apps": "60",
-        "count/jobs.batch": "100",
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentLimits:
-    """Numbers of one environment, in Kubernetes quantities."""
-
-    quota: Mapping[str, str] = field(default_factory=_default_quota)
-    default_limits: Mapping[str, str] = field(
-        default_factory=lambda: {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "2Gi"}
-    )
-    """Of a container that sets none."""
-    default_requests: Mapping[str, str] = field(
-        default_factory=lambda: {"cpu": "25m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
-    )
-    max_limits: Mapping[str, str] = field(default_factory=lambda: {"cpu": "8", "memory": "8Gi"})
-    """Of one container."""
-    max_volume: str = "50Gi"
-    api_timeout: float = 30.0
-    """Seconds to wait out an API server that is away."""
-    delete_timeout: float = 600.0
-    """Seconds to wait for a namespace to be gone."""
 
 
 class Environments:
+    """One for all: what makes an environment and what repairs it must not meet in one namespace."""
+
     def __init__(self, kube: KubeClient, limits: EnvironmentLimits | None = None) -> None:
         self._kube = kube
         self._limits = limits or EnvironmentLimits()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def ensure(self, spec: EnvironmentSpec) -> None:
         """Make the namespace and everything that guards it; doing it again changes nothing.
@@ -94,14 +59,40 @@ class Environments:
         Raises OwnedElsewhereError when a namespace of that name is not this environment's, and
         KubeError.
         """
-        await self._check_owner(spec, self._limits.api_timeout)
-        await self._apply(namespace_manifest(spec), None)
-        # Limits come before the first pod, or pods without requests would be refused by the quota.
-        await self._apply(limit_range(self._limits), spec)
-        network = cluster_network(await self._kube.list("v1", "Node"), await self._service_ranges())
-        guards = [quota(self._limits), default_service_account(), *network_policies(network)]
-        await run_all([partial(self._apply, manifest, spec) for manifest in guards])
+        async with self._locks[spec.namespace]:
+            await self._check_owner(spec, self._limits.api_timeout)
+            # Whether anything changed is not asked, which saves reading each guard first.
+            await self._guard(await self._newest(spec), await self.network(), Live(None))
         await self._quota_counted(spec.namespace)
+
+    async def repair(self, spec: EnvironmentSpec, network: ClusterNetwork) -> list[Applied]:
+        """As `ensure`, for an environment known to be there whatever its labels say by now; every
+        guard as it was before and as it is. Raises KubeError (NamespaceTerminatingError, ...)."""
+        async with self._locks[spec.namespace]:
+            return await self._guard(await self._newest(spec), network)
+
+    async def network(self) -> ClusterNetwork:
+        """The cluster's own addresses as they are now. Raises KubeError."""
+        slices = "discovery.k8s.io/v1", "EndpointSlice"
+        nodes, services, api_server, api_service, dns, dns_slices = await asyncio.gather(
+            self._kube.list("v1", "Node"),
+            self._service_ranges(),
+            self._kube.list(
+                *slices, "default", label_selector="kubernetes.io/service-name=kubernetes"
+            ),
+            self._kube.get("v1", "Service", "kubernetes", "default"),
+            self._kube.get("v1", "Service", "kube-dns", "kube-system"),
+            self._kube.list(
+                *slices, "kube-system", label_selector="kubernetes.io/service-name=kube-dns"
+            ),
+        )
+        own = (api_service or {}).get("spec", {}).get("clusterIPs") or ()
+        return cluster_network(
+            nodes,
+            services,
+            (*endpoint_addresses(api_server), *own),
+            name_servers(dns, dns_slices),
+        )
 
     async def exists(self, spec: EnvironmentSpec, *, patient: bool = True) -> bool:
         """Whether the namespace is there and takes new objects. Raises OwnedElsewhereError and,
@@ -157,21 +148,69 @@ class Environments:
             )
         return found
 
-    async def _apply(self, manifest: Manifest, spec: EnvironmentSpec | None) -> None:
-        metadata = {
-            **manifest["metadata"],
-            "labels": {MANAGED_BY: MANAGER, **manifest["metadata"].get("labels", {})},
-        }
-        await retry_transient(
-            lambda: self._kube.apply(
-                {**manifest, "metadata": metadata},
-                field_manager=FIELD_MANAGER,
-                namespace=spec.namespace if spec else None,
-                force=True,  # these fields are this system's alone: a change by hand is drift
-                live=Live(None),  # whether anything changed is not asked
-            ),
+    async def _guard(
+        self, spec: EnvironmentSpec, network: ClusterNetwork, live: Live | None = None
+    ) -> list[Applied]:
+        namespace = await self._put(namespace_manifest(spec), live)
+        first, *rest, record = guards(spec, self._limits, network)
+        limits = await self._put(first, live)
+        others = await run_all([partial(self._put, manifest, live) for manifest in rest])
+        await self._end_links(rest, spec.namespace)
+        return [namespace, limits, *others, await self._put(record, live)]
+
+    async def _newest(self, spec: EnvironmentSpec) -> EnvironmentSpec:
+        """The environment with its links as the newest command said, which the record remembers."""
+        found = await retry_transient(
+            lambda: self._kube.get("v1", "ConfigMap", RECORD_NAME, spec.namespace),
             within=self._limits.api_timeout,
         )
+        noted = spec_in_record(found) if found is not None else None
+        if noted is None or noted.uid != spec.uid or noted.generation <= spec.generation:
+            return spec
+        return replace(spec, links=noted.links, generation=noted.generation)
+
+    async def _end_links(self, wanted: Sequence[Manifest], namespace: str) -> None:
+        """Delete the policies of links that are no more."""
+        names = {manifest["metadata"]["name"] for manifest in wanted}
+        found = await self._kube.list(
+            *("networking.k8s.io/v1", "NetworkPolicy", namespace),
+            label_selector=f"{MANAGED_SELECTOR},{GUARD}={LINK}",
+        )
+        for policy in found:
+            if policy["metadata"]["name"] not in names:
+                await self._kube.delete(
+                    *("networking.k8s.io/v1", "NetworkPolicy", policy["metadata"]["name"]),
+                    namespace,
+                    uid=policy["metadata"]["uid"],
+                )
+
+    async def _put(self, manifest: Manifest, live: Live | None) -> Applied:
+        """Make one guard exactly as it must be. `live` as in `KubeClient.apply`."""
+        ref = ObjectRef.of(manifest)
+
+        async def apply() -> Applied:
+            # Forced: these fields are this system's alone, and a change by hand is drift.
+            return await self._kube.apply(
+                manifest, field_manager=FIELD_MANAGER, force=True, live=live
+            )
+
+        within = self._limits.api_timeout
+        try:
+            applied = await retry_transient(apply, within=within)
+            patch = excess(manifest, applied.obj)
+            if patch is None:
+                return applied
+            corrected = await retry_transient(
+                lambda: self._kube.patch(ref, patch, field_manager=FIELD_MANAGER), within=within
+            )
+            return Applied(corrected, changed=True, previous=applied.previous)
+        except InvalidError as error:
+            if not error.immutable:
+                raise
+            # Made anew by somebody with what cannot be changed (a quota's scopes).
+            await self._kube.delete(ref.api_version, ref.kind, ref.name, ref.namespace)
+            made = await retry_transient(apply, within=within)
+            return Applied(made.obj, changed=True, previous=made.previous or made.obj)
 
     async def _service_ranges(self) -> list[str]:
         """What the cluster says of its service ranges; nothing before Kubernetes 1.33."""
@@ -198,65 +237,6 @@ class Environments:
                 f"the quota of {namespace} is not counted after {self._limits.api_timeout:.0f} s; "
                 "see whether the cluster's controller manager runs",
             ) from error
-
-
-def namespace_manifest(spec: EnvironmentSpec) -> Manifest:
-    security = "pod-security.kubernetes.io"
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": spec.namespace,
-            "labels": {
-                ORGANIZATION: spec.organization,
-                PROJECT: spec.project,
-                ENVIRONMENT: spec.environment,
-                ENVIRONMENT_UID: spec.uid,
-                f"{security}/enforce": "baseline",
-                f"{security}/enforce-version": "latest",
-                f"{security}/warn": "restricted",
-                f"{security}/warn-version": "latest",
-            },
-        },
-    }
-
-
-def limit_range(limits: EnvironmentLimits) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "LimitRange",
-        "metadata": {"name": "skerry"},
-        "spec": {
-            "limits": [
-                {
-                    "type": "Container",
-                    "default": dict(limits.default_limits),
-                    "defaultRequest": dict(limits.default_requests),
-                    "max": dict(limits.max_limits),
-                },
-                {"type": "PersistentVolumeClaim", "max": {"storage": limits.max_volume}},
-            ]
-        },
-    }
-
-
-def quota(limits: EnvironmentLimits) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": QUOTA_NAME},
-        "spec": {"hard": dict(limits.quota)},
-    }
-
-
-def default_service_account() -> Manifest:
-    """Pods get no token for the API server unless they ask for one."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "default"},
-        "automountServiceAccountToken": False,
-    }
 
 
 def what_remains(namespace: Manifest) -> str:

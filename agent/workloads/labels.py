@@ -15,6 +15,12 @@ SERVICE = "skerry.dev/service"
 INVENTORY = "skerry.dev/inventory"
 COMPOSE_NAME = "skerry.dev/compose-name"  # annotation: the name before it was made a DNS name
 EXPOSED = "skerry.dev/exposed"
+ISOLATED = "skerry.dev/isolated"
+"""On pods of an app that keeps its services apart by policies of its own."""
+INTERNAL = "skerry.dev/internal"
+"""On pods that may not reach the internet."""
+GUARD = "skerry.dev/guard"
+"""On what walls an environment off; its value says which part it is."""
 
 MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 

@@ -15,6 +15,14 @@ from agent.compose import Diagnostic
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedEnvironment:
+    """Another environment of the cluster, whose pods and ours may reach each other."""
+
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """An environment: one namespace."""
 
@@ -23,6 +31,24 @@ class EnvironmentSpec:
     organization: str
     project: str
     environment: str
+    links: tuple[LinkedEnvironment, ...] = ()
+    generation: int = 0
+    """Grows with each change of what is wanted. Commands overtake each other: of two, the links of
+    the higher one hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardStatus:
+    """Whether what walls an environment off is in place."""
+
+    environment: EnvironmentSpec
+    guarded: bool
+    reason: str
+    """CamelCase, for programs: `Guarded`, `Repaired`, `RepairFailed`, `ForeignPolicies`, `NamespaceGone`."""
+    message: str = ""
+    repairs: int = 0
+    """Since the agent started."""
+    repair_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Watched:
     api_version: str
     kind: str
     label_selector: str = ""
+    field_selector: str = ""
 
 
 class Observation:
@@ -104,7 +105,11 @@ async def _follow(
     kube: KubeClient, watched: Watched, namespace: str | None, picture: Observation
 ) -> None:
     events = kube.watch(
-        watched.api_version, watched.kind, namespace, label_selector=watched.label_selector
+        watched.api_version,
+        watched.kind,
+        namespace,
+        label_selector=watched.label_selector,
+        field_selector=watched.field_selector,
     )
     try:
         async with aclosing(events):

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agent.kube import Manifest
-from agent.workloads.labels import EXPOSED
+from agent.workloads.labels import EXPOSED, GUARD, INTERNAL, ISOLATED
+from agent.workloads.model import LinkedEnvironment
 
+_DNS_PORT = 53
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Private (RFC 1918), carrier-grade NAT (RFC 6598), link-local with the metadata services
@@ -53,18 +55,36 @@ INGRESS = Neighbour("kube-system", (("app.kubernetes.io/name", "traefik"),), (80
 
 
 @dataclass(frozen=True, slots=True)
+class NameServers:
+    """Where the cluster's DNS is answered, after service translation: pods, or addresses where it
+    is not pods (a cache on the nodes)."""
+
+    labels: tuple[tuple[str, str], ...] = (("k8s-app", "kube-dns"),)
+    """Of the pods in kube-system; empty where `addresses` say it."""
+    addresses: tuple[Network, ...] = ()
+    ports: tuple[int, ...] = (53,)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterNetwork:
-    """Ranges that belong to the cluster itself."""
+    """Ranges that belong to the cluster itself, and its DNS."""
 
     ranges: tuple[Network, ...]
+    name_servers: NameServers = NameServers()
 
     @property
     def has_ipv6(self) -> bool:
         return any(network.version == 6 for network in self.ranges)
 
 
-def cluster_network(nodes: Sequence[Manifest], service_cidrs: Iterable[str] = ()) -> ClusterNetwork:
-    """Every address of every node, the pod ranges, and the service ranges where they are told."""
+def cluster_network(
+    nodes: Sequence[Manifest],
+    service_cidrs: Iterable[str] = (),
+    api_server: Iterable[str] = (),
+    name_servers: NameServers | None = None,
+) -> ClusterNetwork:
+    """Every address of every node, the pod ranges, the service ranges where they are told, and the
+    API server's own and service addresses, which need not be among the nodes'."""
     found: set[Network] = set()
     for node in nodes:
         for address in node.get("status", {}).get("addresses") or ():
@@ -73,34 +93,60 @@ def cluster_network(nodes: Sequence[Manifest], service_cidrs: Iterable[str] = ()
         spec = node.get("spec", {})
         for cidr in spec.get("podCIDRs") or [spec.get("podCIDR", "")]:
             found.update(_networks(cidr))
-    for cidr in service_cidrs:
-        found.update(_networks(cidr))
-    return ClusterNetwork(tuple(sorted(found, key=lambda n: (n.version, n))))
+    for text in (*service_cidrs, *api_server):
+        found.update(_networks(text))
+    ranges = tuple(sorted(found, key=lambda n: (n.version, n)))
+    return ClusterNetwork(ranges, name_servers or NameServers())
+
+
+def endpoint_addresses(slices: Iterable[Manifest]) -> list[str]:
+    """The addresses in EndpointSlices."""
+    return [
+        str(address)
+        for one in slices
+        for endpoint in one.get("endpoints") or ()
+        for address in endpoint.get("addresses") or ()
+    ]
+
+
+def name_servers(service: Manifest | None, slices: Sequence[Manifest]) -> NameServers:
+    """What stands behind the cluster's DNS Service (`kube-system/kube-dns`); without one, pods
+    labelled as CoreDNS is everywhere."""
+    if service is None:
+        return NameServers()
+    # Of the Service's ports only those for DNS: metrics are nobody's business.
+    wanted = {
+        str(port.get("name", ""))
+        for port in service.get("spec", {}).get("ports") or ()
+        if port.get("port") == _DNS_PORT
+    }
+    ports = {
+        int(port["port"])
+        for one in slices
+        for port in one.get("ports") or ()
+        if str(port.get("name") or "") in wanted and port.get("port")
+    }
+    reached = tuple(sorted(ports)) or (_DNS_PORT,)
+    selector = service.get("spec", {}).get("selector")
+    if selector:
+        return NameServers(tuple(sorted(selector.items())), ports=reached)
+    addresses = [network for text in endpoint_addresses(slices) for network in _networks(text)]
+    return NameServers((), tuple(addresses), reached)
 
 
 def network_policies(network: ClusterNetwork) -> list[Manifest]:
     """The policies of one environment, without a namespace."""
     return [
         _policy("default-deny", ["Ingress", "Egress"]),
+        # Pods of an app whose file keeps its services apart have that app's own policies instead.
         _policy(
             "same-namespace",
             ["Ingress", "Egress"],
+            selector=_without(ISOLATED),
             ingress=[{"from": [{"podSelector": {}}]}],
             egress=[{"to": [{"podSelector": {}}]}],
         ),
-        _policy(
-            "dns",
-            ["Egress"],
-            egress=[
-                {
-                    "to": [_peer("kube-system", {"k8s-app": "kube-dns"})],
-                    "ports": [
-                        {"protocol": "UDP", "port": 53},
-                        {"protocol": "TCP", "port": 53},
-                    ],
-                }
-            ],
-        ),
+        _policy("dns", ["Egress"], egress=_to_name_servers(network.name_servers)),
         _policy("shared-services", ["Egress"], egress=[_to(n) for n in SHARED_SERVICES]),
         _policy(
             "from-ingress",
@@ -110,8 +156,49 @@ def network_policies(network: ClusterNetwork) -> list[Manifest]:
         ),
         # An app that calls its own public address ends up at the ingress controller's pods.
         _policy("to-ingress", ["Egress"], egress=[_to(INGRESS)]),
-        _policy("internet", ["Egress"], egress=[{"to": _internet(network)}]),
+        _policy(
+            "internet",
+            ["Egress"],
+            selector=_without(INTERNAL),
+            egress=[{"to": _internet(network)}],
+        ),
     ]
+
+
+def link_policy(link: LinkedEnvironment) -> Manifest:
+    """One side of a link: pods here and pods there may reach each other. The other side has the
+    mirror of it, and without both nothing passes. A namespace is known by the label that the API
+    server itself keeps."""
+    there = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": link.namespace}},
+        "podSelector": {},
+    }
+    made = _policy(
+        f"link-{link.uid.lower()}",
+        ["Ingress", "Egress"],
+        ingress=[{"from": [there]}],
+        egress=[{"to": [there]}],
+    )
+    made["metadata"]["labels"] = {GUARD: "link"}
+    return made
+
+
+def _to_name_servers(servers: NameServers) -> list[Manifest]:
+    peers: list[Manifest] = [{"ipBlock": {"cidr": str(one)}} for one in servers.addresses]
+    if servers.labels:
+        peers = [_peer("kube-system", dict(servers.labels))]
+    if not peers:  # a rule without peers would let everything pass
+        return []
+    ports = [
+        {"protocol": protocol, "port": port}
+        for port in servers.ports
+        for protocol in ("UDP", "TCP")
+    ]
+    return [{"to": peers, "ports": ports}]
+
+
+def _without(label: str) -> Manifest:
+    return {"matchExpressions": [{"key": label, "operator": "DoesNotExist"}]}
 
 
 def _internet(network: ClusterNetwork) -> list[Manifest]:

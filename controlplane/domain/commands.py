@@ -17,17 +17,32 @@ SUPERSEDED = "SUPERSEDED"
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedEnvironment:
+    """The other side of a link."""
+
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
-    """What an environment's namespace must be."""
+    """What an environment's namespace must be.
+
+    Commands overtake each other on their way: of two, the agent takes the links of the higher `generation`.
+    """
 
     namespace: str
     uid: str
     organization: str
     project: str
     environment: str
+    links: tuple[LinkedEnvironment, ...] = ()
+    generation: int = 0
 
     @classmethod
-    def of(cls, environment: Environment) -> "EnvironmentSpec":
+    def of(
+        cls, environment: Environment, links: tuple[LinkedEnvironment, ...] = ()
+    ) -> "EnvironmentSpec":
         """What the agent must know of an environment."""
         name = environment.name
         return cls(
@@ -36,6 +51,8 @@ class EnvironmentSpec:
             name.organization,
             name.project,
             name.environment,
+            links,
+            environment.generation,
         )
 
 

@@ -39,8 +39,21 @@ class AppStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentStatus:
+    """Whether what walls an environment off is in place; what was put right, or cannot be."""
+
+    uid: str
+    guarded: bool
+    reason: str
+    message: str
+
+
+ReportBody = ClusterFacts | AddOnStatus | AppStatus | EnvironmentStatus
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """`key` is `facts`, `addons/{name}` or `apps/{uid}`; `version` grows within a boot of the agent.
+    """`key` is `facts`, `addons/{name}`, `apps/{uid}` or `environments/{uid}`; `version` grows within a boot of the agent.
 
     `body` is None when `deleted`, and for a kind that this version does not know.
     """
@@ -48,4 +61,4 @@ class Report:
     key: str
     version: int
     deleted: bool
-    body: ClusterFacts | AddOnStatus | AppStatus | None
+    body: ReportBody | None

@@ -103,6 +103,11 @@ def _environment(value: commands.EnvironmentSpec) -> command_pb2.EnvironmentSpec
         organization=value.organization,
         project=value.project,
         environment=value.environment,
+        links=[
+            command_pb2.LinkedEnvironment(namespace=link.namespace, uid=link.uid)
+            for link in value.links
+        ],
+        generation=value.generation,
     )
 
 
@@ -134,7 +139,7 @@ def outcome(message: command_pb2.CommandResult) -> commands.CommandOutcome:
 
 def report(message: report_pb2.Report) -> reports.Report:
     """What is so now."""
-    body: ClusterFacts | reports.AddOnStatus | reports.AppStatus | None = None
+    body: reports.ReportBody | None = None
     if not message.deleted:
         match message.WhichOneof("kind"):
             case "facts":
@@ -143,6 +148,8 @@ def report(message: report_pb2.Report) -> reports.Report:
                 body = _add_on(message.add_on)
             case "app":
                 body = _app(message.app)
+            case "environment":
+                body = _guards(message.environment)
     return reports.Report(
         key=message.key, version=message.version, deleted=message.deleted, body=body
     )
@@ -353,6 +360,15 @@ def _app(message: report_pb2.AppStatus) -> reports.AppStatus:
         message=message.message,
         services=tuple(_service(item) for item in message.services),
         observe_time=_time(message.observe_time) if message.HasField("observe_time") else None,
+    )
+
+
+def _guards(message: report_pb2.EnvironmentStatus) -> reports.EnvironmentStatus:
+    return reports.EnvironmentStatus(
+        uid=message.uid,
+        guarded=message.guarded,
+        reason=message.reason,
+        message=message.message,
     )
 
 

@@ -8,7 +8,8 @@ from controlplane.domain.addons import AddOn
 from controlplane.domain.apps import App
 from controlplane.domain.clusters import Cluster, ClusterFacts
 from controlplane.domain.names import AddOnName
-from controlplane.domain.reports import AddOnStatus, AppStatus, Report
+from controlplane.domain.projects import Environment
+from controlplane.domain.reports import AddOnStatus, AppStatus, EnvironmentStatus, Report
 from controlplane.domain.workloads import ServiceStatus, State
 from controlplane.services.views import with_condition
 from controlplane.store.transaction import Transaction
@@ -35,8 +36,41 @@ async def apply_report(tx: Transaction, cluster: Cluster, report: Report) -> Non
         if app is not None and app.cluster_uid == cluster.uid:
             status = body if isinstance(body, AppStatus) else None
             await tx.apps.save(_observed(app, None if report.deleted else status, tx))
+    elif noun == "environments" and (report.deleted or isinstance(body, EnvironmentStatus)):
+        environment = await tx.environments.get_by_uid(name)
+        if environment is not None and environment.cluster_uid == cluster.uid:
+            guards = body if isinstance(body, EnvironmentStatus) else None
+            await tx.environments.save(
+                _guarded(environment, None if report.deleted else guards, cluster, tx)
+            )
     else:
         _log.warning("report_dropped", cluster=str(cluster.name), key=report.key[:100])
+
+
+def _guarded(
+    environment: Environment, status: EnvironmentStatus | None, cluster: Cluster, tx: Transaction
+) -> Environment:
+    if status is None:
+        ok, reason = False, "NamespaceGone"
+        message = "its namespace is gone from the cluster: a deploy makes it again"
+    else:
+        ok, reason, message = status.guarded, status.reason, status.message
+        facts = cluster.facts
+        if ok and facts is not None and facts.network_policy_enforced is False:
+            ok, reason = False, "PoliciesNotEnforced"
+            message = facts.network_policy_message or "the cluster does not enforce policies"
+    return dataclasses.replace(
+        environment,
+        conditions=with_condition(
+            environment.conditions,
+            "Isolated",
+            status=ok,
+            reason=reason,
+            message=message,
+            now=tx.now,
+        ),
+        update_time=tx.now,
+    )
 
 
 def _add_on(cluster: Cluster, status: AddOnStatus) -> AddOn:

@@ -16,7 +16,8 @@ from agent.kube import KubeClient, Manifest
 from agent.kube.errors import KubeError
 from agent.workloads.conversion import ConversionSettings
 from agent.workloads.deploy import Deployer, DeploySettings
-from agent.workloads.environments import EnvironmentLimits, Environments
+from agent.workloads.environments import Environments
+from agent.workloads.guards import EnvironmentLimits
 from agent.workloads.model import (
     DeployProgress,
     DeployRequest,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from agent.kube import KubeClient, ObjectRef
-from agent.workloads.environments import EnvironmentLimits
 from agent.workloads.errors import WorkloadError
+from agent.workloads.guards import EnvironmentLimits
 from agent.workloads.inventory import Inventories, Stage
 from agent.workloads.model import Action, EnvironmentSpec, Phase
 from tests.integration.agent.conftest import IMAGE, QUICK, App, eventually

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agent.workloads.environments import (
+from agent.workloads.environments import what_remains
+from agent.workloads.guards import (
     EnvironmentLimits,
     default_service_account,
     limit_range,
     namespace_manifest,
     quota,
-    what_remains,
 )
 from agent.workloads.model import EnvironmentSpec
 from agent.workloads.quantity import parse_quantity
@@ -18,6 +18,7 @@ SHOP = EnvironmentSpec("shop-prod-abc123", "uid", "default", "shop", "prod")
 
 def test_the_namespace_says_whose_it_is_and_how_safe_its_pods_must_be() -> None:
     assert namespace_manifest(SHOP)["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "skerry",
         "skerry.dev/organization": "default",
         "skerry.dev/project": "shop",
         "skerry.dev/environment": "prod",

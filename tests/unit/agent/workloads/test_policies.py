@@ -92,3 +92,14 @@ def test_everything_is_denied_first() -> None:
     }
     exposed = policies["skerry-from-ingress"]["podSelector"]["matchLabels"]
     assert exposed == {"skerry.dev/exposed": "true"}
+
+
+def test_an_api_server_that_is_no_node_is_out_of_reach() -> None:
+    network = cluster_network([node("203.0.113.7")], (), ("198.51.100.77", "11.0.0.1"))
+    internet = next(
+        p for p in network_policies(network) if p["metadata"]["name"] == "skerry-internet"
+    )
+    found = [peer["ipBlock"] for peer in internet["spec"]["egress"][0]["to"]]
+    assert not is_allowed(found, "198.51.100.77")
+    assert not is_allowed(found, "11.0.0.1")
+    assert is_allowed(found, "198.51.100.78")

@@ -1,5 +1,7 @@
 """What agents say on the link, and that saying it twice or late changes nothing."""
 
+import dataclasses
+
 import pytest
 
 from controlplane.domain.addons import AddOnState
@@ -8,9 +10,9 @@ from controlplane.domain.commands import CommandOutcome, DeployApp
 from controlplane.domain.deployments import DeploymentPhase
 from controlplane.domain.errors import CredentialsInvalid, NotFound, StatusCode
 from controlplane.domain.names import ClusterName
-from controlplane.domain.reports import AddOnStatus, AppStatus, Report
+from controlplane.domain.reports import AddOnStatus, AppStatus, EnvironmentStatus, Report
 from controlplane.domain.requests import PageRequest
-from controlplane.domain.workloads import ServiceStatus, State
+from controlplane.domain.workloads import Condition, ServiceStatus, State
 from tests.unit.controlplane.services.world import (
     HOME,
     PROD,
@@ -197,6 +199,59 @@ async def test_a_report_does_not_bring_back_an_app_that_is_being_deleted(world: 
     report = Report(f"apps/{uid}", 1, False, app_status(uid, State.READY))
     await world.sessions.reported(agent.uid, agent.epoch, report)
     assert (await world.apps.get_app(WEB)).state is State.DELETING
+
+
+def guards(uid: str, message: str = "", *, ok: bool = True) -> EnvironmentStatus:
+    return EnvironmentStatus(uid, ok, "Guarded" if ok else "ForeignPolicies", message)
+
+
+async def isolation(world: World) -> Condition:
+    environment = await world.environments.get_environment(PROD)
+    (found,) = [one for one in environment.conditions if one.type == "Isolated"]
+    return found
+
+
+async def test_an_environment_shows_whether_its_walls_stand(world: World) -> None:
+    agent, _ = await world.deployed()
+    uid = (await world.environments.get_environment(PROD)).uid
+
+    async def report(version: int, body: EnvironmentStatus | None) -> Condition:
+        told = Report(f"environments/{uid}", version, body is None, body)
+        await world.sessions.reported(agent.uid, agent.epoch, told)
+        return await isolation(world)
+
+    assert (await report(1, guards(uid))).status is True
+    found = await report(2, guards(uid, "allow-all is not Skerry's", ok=False))
+    assert (found.status, found.message) == (False, "allow-all is not Skerry's")
+    found = await report(3, None)
+    assert (found.status, found.reason) == (False, "NamespaceGone")
+
+
+async def test_walls_that_nothing_enforces_do_not_count(world: World) -> None:
+    agent, _ = await world.deployed()
+    uid = (await world.environments.get_environment(PROD)).uid
+    facts = dataclasses.replace(
+        FACTS, network_policy_enforced=False, network_policy_message="no effect"
+    )
+    await world.sessions.reported(agent.uid, agent.epoch, Report("facts", 1, False, facts))
+    told = Report(f"environments/{uid}", 1, False, guards(uid))
+    await world.sessions.reported(agent.uid, agent.epoch, told)
+    found = await isolation(world)
+    assert (found.status, found.reason, found.message) == (
+        *(False, "PoliciesNotEnforced"),
+        "no effect",
+    )
+
+
+async def test_an_agent_cannot_speak_for_another_clusters_environment(world: World) -> None:
+    await world.deployed()
+    uid = (await world.environments.get_environment(PROD)).uid
+    stranger = await world.joined_cluster(ClusterName("other"))
+    await stranger.connect()
+    told = Report(f"environments/{uid}", 1, False, guards(uid))
+    await world.sessions.reported(stranger.uid, stranger.epoch, told)
+    environment = await world.environments.get_environment(PROD)
+    assert not [one for one in environment.conditions if one.type == "Isolated"]
 
 
 async def test_journalled_commands_are_said_to_be_taken(world: World) -> None:

@@ -94,6 +94,8 @@ class EnvironmentSpec(_message.Message):
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The namespace."""
     uid: _builtins.str
@@ -104,6 +106,12 @@ class EnvironmentSpec(_message.Message):
     """The project's id."""
     environment: _builtins.str
     """The environment's id."""
+    generation: _builtins.int
+    """Grows with each change of what is wanted; of two commands the links of the higher one hold."""
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkedEnvironment]:
+        """The environments that it and they may reach each other."""
+
     def __init__(
         self,
         *,
@@ -112,14 +120,42 @@ class EnvironmentSpec(_message.Message):
         organization: _builtins.str = ...,
         project: _builtins.str = ...,
         environment: _builtins.str = ...,
+        links: _abc.Iterable[Global___LinkedEnvironment] | None = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "namespace", b"namespace", "organization", b"organization", "project", b"project", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "generation", b"generation", "links", b"links", "namespace", b"namespace", "organization", b"organization", "project", b"project", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnvironmentSpec: _TypeAlias = EnvironmentSpec  # noqa: Y015
+
+@_typing.final
+class LinkedEnvironment(_message.Message):
+    """LinkedEnvironment is the other side of a link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """The namespace, on the same cluster."""
+    uid: _builtins.str
+    """The environment's stable id."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkedEnvironment: _TypeAlias = LinkedEnvironment  # noqa: Y015
 
 @_typing.final
 class EnsureEnvironment(_message.Message):

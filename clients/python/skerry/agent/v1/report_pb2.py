@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from skerry.agent.v1 import command_pb2 as skerry_dot_agent_dot_v1_dot_command__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/agent/v1/report.proto\x12\x0fskerry.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/agent/v1/command.proto\"\xca\x01\n\x06Report\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12.\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1d.skerry.agent.v1.ClusterFactsH\x00\x12.\n\x06\x61\x64\x64_on\x18\x05 \x01(\x0b\x32\x1c.skerry.agent.v1.AddOnStatusH\x00\x12)\n\x03\x61pp\x18\x06 \x01(\x0b\x32\x1a.skerry.agent.v1.AppStatusH\x00\x42\x06\n\x04kind\")\n\tReportAck\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\xee\x02\n\x0c\x43lusterFacts\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\t\x12)\n\x05nodes\x18\x03 \x03(\x0b\x32\x1a.skerry.agent.v1.NodeFacts\x12;\n\x0fstorage_classes\x18\x04 \x03(\x0b\x32\".skerry.agent.v1.StorageClassFacts\x12\x1c\n\x0fhelm_controller\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12$\n\x17network_policy_enforced\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12\x1e\n\x16network_policy_message\x18\x07 \x01(\t\x12\x30\n\x0cobserve_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x12\n\x10_helm_controllerB\x1a\n\x18_network_policy_enforced\"\x94\x01\n\tNodeFacts\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x17\n\x0fkubelet_version\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\ncpu_millis\x18\x05 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x11\n\taddresses\x18\x07 \x03(\t\"J\n\x11StorageClassFacts\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprovisioner\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\"\xe9\x01\n\x0b\x41\x64\x64OnStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08log_tail\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12.\n\nretry_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0ftransition_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndepends_on\x18\t \x03(\t\"\xe2\x01\n\tAppStatus\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03\x61pp\x18\x02 \x01(\t\x12\x0f\n\x07\x61pp_uid\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x30\n\x08services\x18\x08 \x03(\x0b\x32\x1e.skerry.agent.v1.ServiceStatus\x12\x30\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskerry/agent/v1/report.proto\x12\x0fskerry.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/agent/v1/command.proto\"\x85\x02\n\x06Report\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x12.\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0b\x32\x1d.skerry.agent.v1.ClusterFactsH\x00\x12.\n\x06\x61\x64\x64_on\x18\x05 \x01(\x0b\x32\x1c.skerry.agent.v1.AddOnStatusH\x00\x12)\n\x03\x61pp\x18\x06 \x01(\x0b\x32\x1a.skerry.agent.v1.AppStatusH\x00\x12\x39\n\x0b\x65nvironment\x18\x07 \x01(\x0b\x32\".skerry.agent.v1.EnvironmentStatusH\x00\x42\x06\n\x04kind\")\n\tReportAck\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\xee\x02\n\x0c\x43lusterFacts\x12\x1a\n\x12kubernetes_version\x18\x01 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\t\x12)\n\x05nodes\x18\x03 \x03(\x0b\x32\x1a.skerry.agent.v1.NodeFacts\x12;\n\x0fstorage_classes\x18\x04 \x03(\x0b\x32\".skerry.agent.v1.StorageClassFacts\x12\x1c\n\x0fhelm_controller\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12$\n\x17network_policy_enforced\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12\x1e\n\x16network_policy_message\x18\x07 \x01(\t\x12\x30\n\x0cobserve_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x12\n\x10_helm_controllerB\x1a\n\x18_network_policy_enforced\"\x94\x01\n\tNodeFacts\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x17\n\x0fkubelet_version\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\ncpu_millis\x18\x05 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x11\n\taddresses\x18\x07 \x03(\t\"J\n\x11StorageClassFacts\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprovisioner\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\"\xe9\x01\n\x0b\x41\x64\x64OnStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x10\n\x08log_tail\x18\x05 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12.\n\nretry_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0ftransition_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndepends_on\x18\t \x03(\t\"\xe2\x01\n\tAppStatus\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03\x61pp\x18\x02 \x01(\t\x12\x0f\n\x07\x61pp_uid\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x30\n\x08services\x18\x08 \x03(\x0b\x32\x1e.skerry.agent.v1.ServiceStatus\x12\x30\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\x11\x45nvironmentStatus\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x0f\n\x07guarded\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0f\n\x07repairs\x18\x06 \x01(\x03\x12/\n\x0brepair_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x08 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.agent.v1.report_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REPORT']._serialized_start=114
-  _globals['_REPORT']._serialized_end=316
-  _globals['_REPORTACK']._serialized_start=318
-  _globals['_REPORTACK']._serialized_end=359
-  _globals['_CLUSTERFACTS']._serialized_start=362
-  _globals['_CLUSTERFACTS']._serialized_end=728
-  _globals['_NODEFACTS']._serialized_start=731
-  _globals['_NODEFACTS']._serialized_end=879
-  _globals['_STORAGECLASSFACTS']._serialized_start=881
-  _globals['_STORAGECLASSFACTS']._serialized_end=955
-  _globals['_ADDONSTATUS']._serialized_start=958
-  _globals['_ADDONSTATUS']._serialized_end=1191
-  _globals['_APPSTATUS']._serialized_start=1194
-  _globals['_APPSTATUS']._serialized_end=1420
+  _globals['_REPORT']._serialized_end=375
+  _globals['_REPORTACK']._serialized_start=377
+  _globals['_REPORTACK']._serialized_end=418
+  _globals['_CLUSTERFACTS']._serialized_start=421
+  _globals['_CLUSTERFACTS']._serialized_end=787
+  _globals['_NODEFACTS']._serialized_start=790
+  _globals['_NODEFACTS']._serialized_end=938
+  _globals['_STORAGECLASSFACTS']._serialized_start=940
+  _globals['_STORAGECLASSFACTS']._serialized_end=1014
+  _globals['_ADDONSTATUS']._serialized_start=1017
+  _globals['_ADDONSTATUS']._serialized_end=1250
+  _globals['_APPSTATUS']._serialized_start=1253
+  _globals['_APPSTATUS']._serialized_end=1479
+  _globals['_ENVIRONMENTSTATUS']._serialized_start=1482
+  _globals['_ENVIRONMENTSTATUS']._serialized_end=1669
 # @@protoc_insertion_point(module_scope)

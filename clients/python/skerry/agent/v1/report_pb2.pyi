@@ -32,8 +32,9 @@ class Report(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     ADD_ON_FIELD_NUMBER: _builtins.int
     APP_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """`facts`, `addons/{name}` or `apps/{uid}`."""
+    """`facts`, `addons/{name}`, `apps/{uid}` or `environments/{uid}`."""
     version: _builtins.int
     """Grows with each report of the key within a boot of the agent."""
     deleted: _builtins.bool
@@ -50,6 +51,10 @@ class Report(_message.Message):
     def app(self) -> Global___AppStatus:
         """About an app."""
 
+    @_builtins.property
+    def environment(self) -> Global___EnvironmentStatus:
+        """About an environment."""
+
     def __init__(
         self,
         *,
@@ -59,12 +64,13 @@ class Report(_message.Message):
         facts: Global___ClusterFacts | None = ...,
         add_on: Global___AddOnStatus | None = ...,
         app: Global___AppStatus | None = ...,
+        environment: Global___EnvironmentStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "app", b"app", "facts", b"facts", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "app", b"app", "environment", b"environment", "facts", b"facts", "kind", b"kind"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "app", b"app", "deleted", b"deleted", "facts", b"facts", "key", b"key", "kind", b"kind", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_on", b"add_on", "app", b"app", "deleted", b"deleted", "environment", b"environment", "facts", b"facts", "key", b"key", "kind", b"kind", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["facts", "add_on", "app"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["facts", "add_on", "app", "environment"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -354,3 +360,55 @@ class AppStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppStatus: _TypeAlias = AppStatus  # noqa: Y015
+
+@_typing.final
+class EnvironmentStatus(_message.Message):
+    """EnvironmentStatus says whether what walls an environment off is in place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    GUARDED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
+    REPAIR_TIME_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """The namespace."""
+    uid: _builtins.str
+    """The environment's stable id."""
+    guarded: _builtins.bool
+    """Whether all of it is in place and nothing of somebody else widens it."""
+    reason: _builtins.str
+    """CamelCase, for programs: `Guarded`, `Repaired`, `RepairFailed`, `ForeignPolicies`."""
+    message: _builtins.str
+    """For people: what was put right, or what cannot be."""
+    repairs: _builtins.int
+    """Times something was put right since the agent started."""
+    generation: _builtins.int
+    """Of the newest command that the guards were made from."""
+    @_builtins.property
+    def repair_time(self) -> _timestamp_pb2.Timestamp:
+        """When something was put right last."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        guarded: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        repairs: _builtins.int = ...,
+        repair_time: _timestamp_pb2.Timestamp | None = ...,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["repair_time", b"repair_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "guarded", b"guarded", "message", b"message", "namespace", b"namespace", "reason", b"reason", "repair_time", b"repair_time", "repairs", b"repairs", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnvironmentStatus: _TypeAlias = EnvironmentStatus  # noqa: Y015

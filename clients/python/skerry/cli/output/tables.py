@@ -70,14 +70,16 @@ class Tables:
     @property
     def environments(self) -> Table[environment_pb2.Environment]:
         return Table(
-            ("NAME", "PROJECT", "STATE", "CLUSTER", "NAMESPACE", "AGE"),
+            ("NAME", "PROJECT", "STATE", "CLUSTER", "NAMESPACE", "ISOLATED", "AGE", "MESSAGE"),
             lambda e: cells(
                 names.last(e.name),
                 names.last(names.parent(e.name)),
                 words.state(e.state),
                 names.last(e.cluster),
                 e.namespace,
+                _isolated(e),
                 words.age(e.create_time, self._now),
+                _isolation(e).message,
             ),
             "environments",
         )
@@ -224,3 +226,16 @@ def _progress(operation: operation_pb2.Operation) -> tuple[str, Tone]:
     if not operation.done:
         return ("cancelling" if operation.cancel_requested else "running"), Tone.BUSY
     return ("failed", Tone.BAD) if operation.HasField("error") else ("done", Tone.GOOD)
+
+
+def _isolation(environment: environment_pb2.Environment) -> state_pb2.Condition:
+    """Whether what walls it off is in place; empty before an agent said so."""
+    found = (one for one in environment.conditions if one.type == "Isolated")
+    return next(found, state_pb2.Condition())
+
+
+def _isolated(environment: environment_pb2.Environment) -> str:
+    condition = _isolation(environment)
+    if not condition.HasField("status"):
+        return "-"
+    return "yes" if condition.status else f"NO ({condition.reason})"
