@@ -88,13 +88,14 @@ async def run(settings: AgentSettings) -> None:
         reports = AppReports(board)
         status = StatusReporter(kube, reports.publish, reports.retract)
 
-        environments = Environments(kube)
+        environments = Environments(kube, cluster=identity.cluster_uid)
         guard_reports = EnvironmentReports(board)
         guardian = Guardian(
             kube,
             environments,
             guard_reports.publish,
             guard_reports.retract,
+            cluster=identity.cluster_uid,
             clock=_now,
             pace=GuardPace(),
         )

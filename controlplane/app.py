@@ -24,6 +24,7 @@ from controlplane.api import registrations
 from controlplane.api.apps import AppServicer
 from controlplane.api.clusters import ClusterServicer
 from controlplane.api.deployments import DeploymentServicer
+from controlplane.api.environment_links import EnvironmentLinkServicer
 from controlplane.api.environments import EnvironmentServicer
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
@@ -67,6 +68,7 @@ from controlplane.services.checks import CheckService
 from controlplane.services.clusters import ClusterService
 from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
+from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
@@ -149,6 +151,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         environments = EnvironmentService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents
         )
+        environment_links = EnvironmentLinkService(
+            store=store, ids=ids, presence=presence, agents=agents
+        )
         apps = AppService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
         )
@@ -214,6 +219,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                     ca_der=authority.certificate_der,
                 ),
                 deployments=DeploymentServicer(deployments),
+                environment_links=EnvironmentLinkServicer(environment_links),
                 environments=EnvironmentServicer(environments),
                 logs=LogServicer(logs),
                 operations=OperationServicer(operations),

@@ -48,8 +48,12 @@ FIELD_MANAGER = "skerry-environment"
 class Environments:
     """One for all: what makes an environment and what repairs it must not meet in one namespace."""
 
-    def __init__(self, kube: KubeClient, limits: EnvironmentLimits | None = None) -> None:
+    def __init__(
+        self, kube: KubeClient, limits: EnvironmentLimits | None = None, *, cluster: str = ""
+    ) -> None:
+        """`cluster` is the uid under which the control plane knows this cluster."""
         self._kube = kube
+        self._cluster = cluster
         self._limits = limits or EnvironmentLimits()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -151,8 +155,8 @@ class Environments:
     async def _guard(
         self, spec: EnvironmentSpec, network: ClusterNetwork, live: Live | None = None
     ) -> list[Applied]:
-        namespace = await self._put(namespace_manifest(spec), live)
-        first, *rest, record = guards(spec, self._limits, network)
+        namespace = await self._put(namespace_manifest(spec, self._cluster), live)
+        first, *rest, record = guards(spec, self._limits, network, self._cluster)
         limits = await self._put(first, live)
         others = await run_all([partial(self._put, manifest, live) for manifest in rest])
         await self._end_links(rest, spec.namespace)

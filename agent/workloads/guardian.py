@@ -22,7 +22,7 @@ from agent.kube.backoff import Backoff
 from agent.kube.errors import KubeError, NamespaceTerminatingError
 from agent.workloads.environments import FIELD_MANAGER, Environments
 from agent.workloads.guards import RECORD_NAME, spec_in_labels, spec_in_record
-from agent.workloads.labels import APP, GUARD, MANAGED_SELECTOR, is_ours, label
+from agent.workloads.labels import APP, CLUSTER, GUARD, MANAGED_SELECTOR, is_ours, label
 from agent.workloads.model import EnvironmentSpec, GuardStatus
 from agent.workloads.observe import Observation, Watched, observe
 from agent.workloads.policies import ClusterNetwork
@@ -71,7 +71,11 @@ class _Watch:
 
 
 class Guardian:
-    """`publish` is told how an environment is guarded, `retract` the uid of one that is gone."""
+    """`publish` is told how an environment is guarded, `retract` the uid of one that is gone.
+
+    Looks after the environments of `cluster` (see `Environments`); those of another control plane's agent in the
+    same cluster are that one's.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Guardian:
         publish: Callable[[GuardStatus], None],
         retract: Callable[[str], None],
         *,
+        cluster: str,
         clock: Callable[[], datetime],
         pace: GuardPace,
     ) -> None:
@@ -87,6 +92,7 @@ class Guardian:
         self._environments = environments
         self._publish = publish
         self._retract = retract
+        self._cluster = cluster
         self._clock = clock
         self._pace = pace
         self._known: dict[str, _Watch] = {}
@@ -112,7 +118,7 @@ class Guardian:
         everywhere = True
         touched: Sequence[Manifest] = ()
         while True:
-            present = _environments(picture, self._known)
+            present = _environments(picture, self._known, self._cluster)
             marked = set(present) if everywhere else {_namespace_of(obj) for obj in touched}
             for namespace in sorted(set(self._known) - set(present)):
                 self._forget(namespace)
@@ -221,13 +227,15 @@ def what_changed(applied: Applied) -> str:
     return f"{kind} {name} was changed{by}"
 
 
-def _environments(picture: Observation, known: Mapping[str, _Watch]) -> dict[str, EnvironmentSpec]:
+def _environments(
+    picture: Observation, known: Mapping[str, _Watch], cluster: str
+) -> dict[str, EnvironmentSpec]:
     """The environments that are there, by namespace: as their records say, else as they were known
     (a record deleted by hand), else as the labels say (made by an older agent)."""
     records = {
         obj["metadata"]["namespace"]: obj
         for obj in picture.of("ConfigMap")
-        if obj["metadata"]["name"] == RECORD_NAME
+        if obj["metadata"]["name"] == RECORD_NAME and label(obj, CLUSTER) == cluster
     }
     found = {}
     for namespace in picture.of("Namespace"):
@@ -237,7 +245,8 @@ def _environments(picture: Observation, known: Mapping[str, _Watch]) -> dict[str
         spec = spec_in_record(records[name]) if name in records else None
         if name in known and (spec is None or spec.generation <= known[name].spec.generation):
             spec = known[name].spec
-        spec = spec or spec_in_labels(namespace)
+        if spec is None and label(namespace, CLUSTER) == cluster:
+            spec = spec_in_labels(namespace)
         if spec is not None:
             found[name] = spec
     return found

@@ -16,6 +16,7 @@ import structlog
 
 from agent.kube import Manifest
 from agent.workloads.labels import (
+    CLUSTER,
     ENVIRONMENT,
     ENVIRONMENT_UID,
     GUARD,
@@ -86,7 +87,7 @@ class EnvironmentLimits:
 
 
 def guards(
-    spec: EnvironmentSpec, limits: EnvironmentLimits, network: ClusterNetwork
+    spec: EnvironmentSpec, limits: EnvironmentLimits, network: ClusterNetwork, cluster: str
 ) -> list[Manifest]:
     """Everything inside the namespace, in the order of applying: limits come before the first pod,
     or pods without requests would be refused by the quota; the record comes last, so that an
@@ -97,12 +98,12 @@ def guards(
         default_service_account(),
         *network_policies(network),
         *(link_policy(link) for link in spec.links),
-        record(spec),
+        record(spec, cluster),
     ]
     return [_marked(manifest, spec) for manifest in made]
 
 
-def namespace_manifest(spec: EnvironmentSpec) -> Manifest:
+def namespace_manifest(spec: EnvironmentSpec, cluster: str) -> Manifest:
     security = "pod-security.kubernetes.io"
     return {
         "apiVersion": "v1",
@@ -115,6 +116,7 @@ def namespace_manifest(spec: EnvironmentSpec) -> Manifest:
                 PROJECT: spec.project,
                 ENVIRONMENT: spec.environment,
                 ENVIRONMENT_UID: spec.uid,
+                CLUSTER: cluster,
                 f"{security}/enforce": "baseline",
                 f"{security}/enforce-version": "latest",
                 f"{security}/warn": "restricted",
@@ -162,12 +164,12 @@ def default_service_account() -> Manifest:
     }
 
 
-def record(spec: EnvironmentSpec) -> Manifest:
+def record(spec: EnvironmentSpec, cluster: str) -> Manifest:
     """The environment's description."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": RECORD_NAME},
+        "metadata": {"name": RECORD_NAME, "labels": {CLUSTER: cluster}},
         "data": {_RECORD: json.dumps(asdict(spec), sort_keys=True)},
     }
 

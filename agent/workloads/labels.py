@@ -19,6 +19,9 @@ ISOLATED = "skerry.dev/isolated"
 """On pods of an app that keeps its services apart by policies of its own."""
 INTERNAL = "skerry.dev/internal"
 """On pods that may not reach the internet."""
+CLUSTER = "skerry.dev/cluster"
+"""The uid under which a control plane knows the cluster: whose agent looks after an environment, where
+more than one is at work."""
 GUARD = "skerry.dev/guard"
 """On what walls an environment off; its value says which part it is."""
 

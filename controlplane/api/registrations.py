@@ -11,6 +11,8 @@ from skerry.platform.v1 import (
     cluster_pb2_grpc,
     deployment_pb2,
     deployment_pb2_grpc,
+    environment_link_pb2,
+    environment_link_pb2_grpc,
     environment_pb2,
     environment_pb2_grpc,
     log_pb2,
@@ -35,6 +37,7 @@ def platform(
     apps: app_pb2_grpc.AppServiceServicer,
     clusters: cluster_pb2_grpc.ClusterServiceServicer,
     deployments: deployment_pb2_grpc.DeploymentServiceServicer,
+    environment_links: environment_link_pb2_grpc.EnvironmentLinkServiceServicer,
     environments: environment_pb2_grpc.EnvironmentServiceServicer,
     logs: log_pb2_grpc.LogServiceServicer,
     operations: operation_pb2_grpc.OperationServiceServicer,
@@ -59,6 +62,11 @@ def platform(
             _service(deployment_pb2, "DeploymentService"),
             deployments,
             deployment_pb2_grpc.add_DeploymentServiceServicer_to_server,
+        ),
+        Registration(
+            _service(environment_link_pb2, "EnvironmentLinkService"),
+            environment_links,
+            environment_link_pb2_grpc.add_EnvironmentLinkServiceServicer_to_server,
         ),
         Registration(
             _service(environment_pb2, "EnvironmentService"),

@@ -40,7 +40,7 @@ def _parse(text: str, pattern: tuple[str, ...], field: str, *, wildcard: bool) -
 
 
 def _segment_ok(part: str, wanted: str) -> bool:
-    if wanted in ("{deployment}", "{operation}", "{terminal}"):
+    if wanted in ("{deployment}", "{operation}", "{terminal}", "{link}"):
         return is_ulid(part)
     if wanted == "{revision}":
         return part.isascii() and part.isdigit() and part[0] != "0" and len(part) < 16
@@ -99,6 +99,26 @@ class EnvironmentName:
 
     def __str__(self) -> str:
         return f"{self.parent}/environments/{self.environment}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EnvironmentLinkName:
+    """`…/environments/{environment}/links/{ulid}`."""
+
+    parent: EnvironmentName
+    link: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        pattern = (
+            *("organizations", "{organization}", "projects", "{project}"),
+            *("environments", "{environment}", "links", "{link}"),
+        )
+        *environment, link = _parse(text, pattern, field, wildcard=False)
+        return cls(EnvironmentName(*environment), link)
+
+    def __str__(self) -> str:
+        return f"{self.parent}/links/{self.link}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,6 +16,8 @@ class OperationKind(StrEnum):
     DELETE_APP = "delete-app"
     ENSURE_ENVIRONMENT = "ensure-environment"
     DELETE_ENVIRONMENT = "delete-environment"
+    LINK_ENVIRONMENTS = "link-environments"
+    UNLINK_ENVIRONMENTS = "unlink-environments"
 
 
 @dataclass(frozen=True, slots=True)

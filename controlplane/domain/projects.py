@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from controlplane.domain.names import ClusterName, EnvironmentName, ProjectName
+from controlplane.domain.names import ClusterName, EnvironmentLinkName, EnvironmentName, ProjectName
 from controlplane.domain.workloads import Condition, State
 
 
@@ -45,6 +45,22 @@ class Environment:
     @property
     def etag(self) -> str:
         return f"{self.uid[-8:]}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentLink:
+    """Lets the pods of two environments reach each other, as seen from one of them: it has a name under both."""
+
+    uid: str
+    name: EnvironmentLinkName
+    peer: EnvironmentName
+    environment_uid: str
+    peer_uid: str
+    create_time: datetime
+
+    @property
+    def etag(self) -> str:
+        return f"{self.uid[-8:]}-1"
 
 
 def namespace_for(name: EnvironmentName, uid: str) -> str:

@@ -19,6 +19,7 @@ from controlplane.services.changes import ChangeHub
 from controlplane.services.environments import existing_environment
 from controlplane.services.etags import check_etag
 from controlplane.services.idempotency import once
+from controlplane.services.linking import links_of
 from controlplane.services.operations import new_operation
 from controlplane.services.outbox import Outbox
 from controlplane.services.ports import Agents
@@ -65,12 +66,13 @@ class AppService:
         async with self._store.reading() as tx:
             environment = await _deployable(tx, parent)
             app = await tx.apps.get(name)
+            spec = EnvironmentSpec.of(environment, await links_of(tx, environment))
         if not self._agents.is_connected(environment.cluster_uid):
             raise offline(environment.cluster)
         uid, revision = self._ids.new(), 1
         if app is not None:
             uid, revision = app.uid, app.wanted_revision + 1
-        deploy = deploy_command(environment, app_id, uid, revision, "", bundle)
+        deploy = deploy_command(spec, app_id, uid, revision, "", bundle)
         return await self._agents.plan(environment.cluster_uid, deploy)
 
     async def deploy_app(

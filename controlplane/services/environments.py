@@ -17,6 +17,7 @@ from controlplane.domain.requests import IdempotencyKey, Page, PageRequest
 from controlplane.domain.workloads import State
 from controlplane.services.etags import check_etag
 from controlplane.services.idempotency import once
+from controlplane.services.linking import Linking
 from controlplane.services.operations import new_operation
 from controlplane.services.outbox import Outbox
 from controlplane.services.outcomes import forget_environment
@@ -48,6 +49,7 @@ class EnvironmentService:
         self._ids = ids
         self._presence = presence
         self._outbox = Outbox(ids=ids, agents=agents)
+        self._linking = Linking(ids=ids, outbox=self._outbox)
 
     async def create_environment(
         self,
@@ -203,6 +205,7 @@ class EnvironmentService:
                 operation, done=True, message="nothing was ever made", end_time=tx.now
             )
             await tx.operations.add(operation)
+            await self._unlink(tx, environment)
             await forget_environment(tx, environment)
             return operation
         await tx.operations.add(operation)
@@ -217,6 +220,7 @@ class EnvironmentService:
             )
         # Read again: ending its commands may have changed it.
         environment = await existing_environment(tx, environment.name)
+        await self._unlink(tx, environment)
         await tx.environments.save(
             dataclasses.replace(
                 environment,
@@ -233,6 +237,14 @@ class EnvironmentService:
             operation_uid=operation.uid,
         )
         return operation_view(operation, self._presence.connection(environment.cluster_uid))
+
+    async def _unlink(self, tx: Transaction, environment: Environment) -> None:
+        """End its links: the other sides close theirs. This side goes with its namespace."""
+        for link in await tx.environment_links.of_environment(environment.uid):
+            await tx.environment_links.delete(link.uid)
+            peer = await tx.environments.get_by_uid(link.peer_uid)
+            if peer is not None and peer.state is not State.DELETING:
+                await self._linking.apply(tx, peer, OperationKind.UNLINK_ENVIRONMENTS)
 
     def _view(self, environment: Environment) -> Environment:
         return environment_view(environment, self._presence.connection(environment.cluster_uid))

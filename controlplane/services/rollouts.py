@@ -15,6 +15,7 @@ from controlplane.domain.names import DeploymentName
 from controlplane.domain.operations import OperationKind
 from controlplane.domain.projects import Environment
 from controlplane.domain.workloads import State
+from controlplane.services.linking import links_of
 from controlplane.services.operations import new_operation
 from controlplane.services.outbox import Outbox
 from controlplane.services.views import with_condition
@@ -72,7 +73,10 @@ class Rollouts:
         await self._outbox.put(
             tx,
             app.cluster_uid,
-            deploy_command(environment, app.name.app, app.uid, revision, uid),
+            deploy_command(
+                EnvironmentSpec.of(environment, await links_of(tx, environment)),
+                *(app.name.app, app.uid, revision, uid),
+            ),
             environment_uid=environment.uid,
             operation_uid=operation.uid,
             app_uid=app.uid,
@@ -82,7 +86,7 @@ class Rollouts:
 
 
 def deploy_command(
-    environment: Environment,
+    environment: EnvironmentSpec,
     app: str,
     app_uid: str,
     revision: int,
@@ -91,7 +95,7 @@ def deploy_command(
 ) -> DeployApp:
     """What the agent is asked. Without a bundle the outbox puts the revision's files in when the command is sent."""
     return DeployApp(
-        environment=EnvironmentSpec.of(environment),
+        environment=environment,
         app=app,
         app_uid=app_uid,
         revision=revision,

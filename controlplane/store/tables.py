@@ -154,6 +154,24 @@ environments = Table(
     UniqueConstraint("cluster_uid", "namespace"),
 )
 
+# Each pair once, whichever side made it: `pair` is both uids in order.
+environment_links = Table(
+    "environment_links",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column(
+        "environment_uid",
+        ForeignKey("environments.uid", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column(
+        "peer_uid", ForeignKey("environments.uid", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("pair", String(53), nullable=False, unique=True),
+    Column("create_time", UtcDateTime, nullable=False),
+)
+
 apps = Table(
     "apps",
     metadata,

@@ -14,6 +14,7 @@ from controlplane.store.clusters import (
 from controlplane.store.commands import CommandRepository
 from controlplane.store.connection import Connection
 from controlplane.store.deployments import DeploymentRepository
+from controlplane.store.environment_links import EnvironmentLinkRepository
 from controlplane.store.environments import EnvironmentRepository
 from controlplane.store.idempotency import IdempotencyRepository
 from controlplane.store.operations import OperationRepository
@@ -41,6 +42,7 @@ class Transaction:
         self.changes = ChangeRepository(connection, sealed, writable=writable, now=now)
         self.projects = ProjectRepository(connection, sealed, writable=writable)
         self.environments = EnvironmentRepository(connection, sealed, writable=writable)
+        self.environment_links = EnvironmentLinkRepository(connection, sealed, writable=writable)
         self.clusters = ClusterRepository(connection, sealed, self.changes, writable=writable)
         self.join_tokens = JoinTokenRepository(connection, sealed, writable=writable)
         self.certificates = AgentCertificateRepository(connection, sealed, writable=writable)

@@ -22,6 +22,8 @@ from skerry.platform.v1 import (
     cluster_pb2_grpc,
     deployment_pb2,
     deployment_pb2_grpc,
+    environment_link_pb2,
+    environment_link_pb2_grpc,
     environment_pb2,
     environment_pb2_grpc,
     log_pb2_grpc,
@@ -95,6 +97,7 @@ class FakeControlPlane:
     add_ons: dict[str, list[cluster_pb2.AddOn]] = field(default_factory=dict)
     projects: dict[str, project_pb2.Project] = field(default_factory=dict)
     environments: dict[str, environment_pb2.Environment] = field(default_factory=dict)
+    links: dict[str, environment_link_pb2.EnvironmentLink] = field(default_factory=dict)
     apps: dict[str, app_pb2.App] = field(default_factory=dict)
     deployments: dict[str, deployment_pb2.Deployment] = field(default_factory=dict)
     revisions: dict[str, deployment_pb2.Revision] = field(default_factory=dict)
@@ -142,6 +145,7 @@ class FakeControlPlane:
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(_Clusters(self), server)
         project_pb2_grpc.add_ProjectServiceServicer_to_server(_Projects(self), server)
         environment_pb2_grpc.add_EnvironmentServiceServicer_to_server(_Environments(self), server)
+        environment_link_pb2_grpc.add_EnvironmentLinkServiceServicer_to_server(_Links(self), server)
         app_pb2_grpc.add_AppServiceServicer_to_server(_Apps(self), server)
         deployment_pb2_grpc.add_DeploymentServiceServicer_to_server(_Deployments(self), server)
         operation_pb2_grpc.add_OperationServiceServicer_to_server(_Operations(self), server)
@@ -403,6 +407,42 @@ class _Environments(_Servicer, environment_pb2_grpc.EnvironmentServiceServicer):
         return environment_pb2.DeleteEnvironmentResponse(
             operation=self.operation("delete-environment", request.name)
         )
+
+
+class _Links(_Servicer, environment_link_pb2_grpc.EnvironmentLinkServiceServicer):
+    async def CreateEnvironmentLink(self, request: Any, context: Any) -> Any:
+        for side in (request.parent, request.peer):
+            await self.find(self.fake.environments, side, context)
+        link = environment_link_pb2.EnvironmentLink(
+            name=f"{request.parent}/links/{ULID}", peer=request.peer, etag="1"
+        )
+        self.fake.links[link.name] = link
+        sides = (request.parent, request.peer)
+        return environment_link_pb2.CreateEnvironmentLinkResponse(
+            link=link, operations=[self.operation("link-environments", side) for side in sides]
+        )
+
+    async def ListEnvironmentLinks(self, request: Any, context: Any) -> Any:
+        found = [
+            environment_link_pb2.EnvironmentLink(name=f"{own}/links/{ULID}", peer=peer, etag="1")
+            for link in self.fake.links.values()
+            for own, peer in _seen_from_both(link)
+            if own == request.parent
+        ]
+        items, following = self.page(found, request)
+        return environment_link_pb2.ListEnvironmentLinksResponse(
+            links=items, next_page_token=following
+        )
+
+    async def DeleteEnvironmentLink(self, request: Any, context: Any) -> Any:
+        self.fake.links.clear()
+        operation = self.operation("unlink-environments", request.name)
+        return environment_link_pb2.DeleteEnvironmentLinkResponse(operations=[operation])
+
+
+def _seen_from_both(link: environment_link_pb2.EnvironmentLink) -> list[tuple[str, str]]:
+    own = link.name.partition("/links/")[0]
+    return [(own, link.peer), (link.peer, own)]
 
 
 class _Apps(_Servicer, app_pb2_grpc.AppServiceServicer):

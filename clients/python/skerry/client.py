@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skerry.services.apps import Apps
     from skerry.services.clusters import Clusters
     from skerry.services.deployments import Deployments
+    from skerry.services.environment_links import EnvironmentLinks
     from skerry.services.environments import Environments
     from skerry.services.logs import Logs
     from skerry.services.operations import Operations
@@ -87,6 +88,12 @@ class Client:
     def projects(self) -> Projects:
         """Projects."""
         return cast("Projects", self._service("projects").Projects(self._calls, self._channel))
+
+    @functools.cached_property
+    def environment_links(self) -> EnvironmentLinks:
+        """Links between environments."""
+        service = self._service("environment_links")
+        return cast("EnvironmentLinks", service.EnvironmentLinks(self._calls, self._channel))
 
     @functools.cached_property
     def environments(self) -> Environments:

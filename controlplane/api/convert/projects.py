@@ -1,10 +1,15 @@
 """Organizations, projects and environments."""
 
-from skerry.platform.v1 import environment_pb2, organization_pb2, project_pb2
+from skerry.platform.v1 import (
+    environment_link_pb2,
+    environment_pb2,
+    organization_pb2,
+    project_pb2,
+)
 
 from controlplane.api.convert import common
 from controlplane.domain.people import Organization
-from controlplane.domain.projects import Environment, Project
+from controlplane.domain.projects import Environment, EnvironmentLink, Project
 
 
 def organization(value: Organization) -> organization_pb2.Organization:
@@ -44,5 +49,15 @@ def environment(value: Environment) -> environment_pb2.Environment:
         conditions=[common.condition(item) for item in value.conditions],
         create_time=common.timestamp(value.create_time),
         update_time=common.timestamp(value.update_time),
+        etag=value.etag,
+    )
+
+
+def environment_link(value: EnvironmentLink) -> environment_link_pb2.EnvironmentLink:
+    """`platform.v1.EnvironmentLink`."""
+    return environment_link_pb2.EnvironmentLink(
+        name=str(value.name),
+        peer=str(value.peer),
+        create_time=common.timestamp(value.create_time),
         etag=value.etag,
     )

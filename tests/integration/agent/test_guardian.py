@@ -78,10 +78,12 @@ class Scene:
 
 @pytest.fixture
 async def scene(kube: KubeClient, environment: EnvironmentSpec) -> AsyncIterator[Scene]:
-    environments, board = Environments(kube), Board()
+    cluster = environment.namespace  # nobody else's guardian looks after it
+    environments, board = Environments(kube, cluster=cluster), Board()
     await environments.ensure(environment)
     guardian = Guardian(
         *(kube, environments, board.publish, board.retract),
+        cluster=cluster,
         clock=lambda: datetime.now(UTC),
         pace=GuardPace(settle=0.02, interval=0.1),
     )

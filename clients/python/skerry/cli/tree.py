@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "operation": ("operation", "Long-running work: list, get, cancel, wait."),
     "cluster": ("cluster", "Clusters, their join tokens and add-ons."),
     "project": ("project", "Projects: create, list, get, delete."),
-    "env": ("env", "Environments: create, list, get, delete."),
+    "env": ("env", "Environments: create, list, get, link, delete."),
     "login": ("login", "Log in to a control plane and remember it."),
     "logout": ("logout", "Forget the token of a context."),
     "context": ("context", "Contexts: the servers you are logged in to."),

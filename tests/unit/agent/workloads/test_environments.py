@@ -17,12 +17,13 @@ SHOP = EnvironmentSpec("shop-prod-abc123", "uid", "default", "shop", "prod")
 
 
 def test_the_namespace_says_whose_it_is_and_how_safe_its_pods_must_be() -> None:
-    assert namespace_manifest(SHOP)["metadata"]["labels"] == {
+    assert namespace_manifest(SHOP, "home")["metadata"]["labels"] == {
         "app.kubernetes.io/managed-by": "skerry",
         "skerry.dev/organization": "default",
         "skerry.dev/project": "shop",
         "skerry.dev/environment": "prod",
         "skerry.dev/environment-uid": "uid",
+        "skerry.dev/cluster": "home",
         "pod-security.kubernetes.io/enforce": "baseline",
         "pod-security.kubernetes.io/enforce-version": "latest",
         "pod-security.kubernetes.io/warn": "restricted",

@@ -46,19 +46,21 @@ def merged(live: Any, patch: Any) -> Any:
 
 
 def test_every_guard_lies_in_the_namespace_and_is_marked() -> None:
-    for manifest in guards(SHOP, EnvironmentLimits(), NETWORK):
+    for manifest in guards(SHOP, EnvironmentLimits(), NETWORK, "01CLUSTER"):
         assert manifest["metadata"]["namespace"] == SHOP.namespace
         assert manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "skerry"
         assert manifest["metadata"]["labels"]["skerry.dev/guard"]
 
 
 def test_limits_come_first_and_the_record_last() -> None:
-    kinds = [manifest["kind"] for manifest in guards(SHOP, EnvironmentLimits(), NETWORK)]
+    kinds = [
+        manifest["kind"] for manifest in guards(SHOP, EnvironmentLimits(), NETWORK, "01CLUSTER")
+    ]
     assert (kinds[0], kinds[-1]) == ("LimitRange", "ConfigMap")
 
 
 def test_a_link_opens_both_directions_to_the_peer_alone() -> None:
-    made = guards(SHOP, EnvironmentLimits(), NETWORK)
+    made = guards(SHOP, EnvironmentLimits(), NETWORK, "01CLUSTER")
     (link,) = [m for m in made if m["metadata"]["labels"]["skerry.dev/guard"] == "link"]
     peer = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blog-prod-def456"}},
@@ -69,19 +71,19 @@ def test_a_link_opens_both_directions_to_the_peer_alone() -> None:
 
 
 def test_an_environment_is_read_back_from_its_record() -> None:
-    config_map = record(SHOP)
+    config_map = record(SHOP, "01CLUSTER")
     config_map["metadata"]["namespace"] = SHOP.namespace
     assert spec_in_record(config_map) == SHOP
 
 
 def test_a_record_copied_into_another_namespace_counts_for_nothing() -> None:
-    config_map = record(SHOP)
+    config_map = record(SHOP, "01CLUSTER")
     config_map["metadata"]["namespace"] = "elsewhere"
     assert spec_in_record(config_map) is None
 
 
 def test_labels_alone_tell_an_environment_without_links() -> None:
-    found = spec_in_labels(namespace_manifest(SHOP))
+    found = spec_in_labels(namespace_manifest(SHOP, "01CLUSTER"))
     assert found == EnvironmentSpec("shop-prod-abc123", "01UID", "default", "shop", "prod")
     assert spec_in_labels({"metadata": {"name": "kube-system"}}) is None
 
@@ -97,7 +99,7 @@ def test_excess_takes_away_exactly_what_is_too_much(
 
 
 def test_nothing_is_too_much_of_what_is_as_wanted() -> None:
-    for manifest in guards(SHOP, EnvironmentLimits(), NETWORK):
+    for manifest in guards(SHOP, EnvironmentLimits(), NETWORK, "01CLUSTER"):
         assert excess(manifest, manifest) is None
 
 

@@ -34,6 +34,7 @@ from controlplane.services.changes import ChangeHub
 from controlplane.services.clusters import ClusterService
 from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
+from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
@@ -81,6 +82,9 @@ class World:
         )
         self.environments = EnvironmentService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents
+        )
+        self.environment_links = EnvironmentLinkService(
+            store=store, ids=ids, presence=presence, agents=agents
         )
         self.apps = AppService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents, hub=hub

@@ -341,3 +341,32 @@ async def test_a_watch_on_a_terminal_is_one_table_redrawn(fake: FakeControlPlane
     final = watched.out[watched.out.rindex("NAME") :]
     assert "other" in final
     assert "image not found" not in final
+
+
+async def test_environments_are_linked_and_unlinked_from_either_side(
+    cli: Cli, fake: FakeControlPlane
+) -> None:
+    fake.add_environment("blog", "prod")
+    made = await cli("env", "link", "prod", "blog/prod", "--project", "shop")
+    assert made.code == 0, made.err
+    (request,) = fake.requests("CreateEnvironmentLink")
+    assert request.peer == "organizations/default/projects/blog/environments/prod"
+    assert request.request_id
+    listed = await cli("env", "links", "blog/prod", "--project", "shop")
+    assert "projects/shop/environments/prod" in listed.out
+    ended = await cli("env", "unlink", "blog/prod", "shop/prod", "--project", "shop")
+    assert ended.code == 0, ended.err
+    assert fake.links == {}
+    again = await cli("env", "unlink", "prod", "blog/prod", "--project", "shop")
+    assert again.code != 0
+    assert "not linked" in again.err
+
+
+async def test_an_environment_that_was_touched_says_so(cli: Cli, fake: FakeControlPlane) -> None:
+    environment = fake.environments["organizations/default/projects/shop/environments/prod"]
+    environment.conditions.add(
+        type="Isolated", status=False, reason="ForeignPolicies", message="allow-all is not Skerry's"
+    )
+    shown = await cli("env", "get", "prod", "--project", "shop")
+    assert "NO (ForeignPolicies)" in shown.out
+    assert "allow-all is not Skerry's" in shown.out

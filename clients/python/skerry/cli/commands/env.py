@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skerry import names
+from skerry import errors, names
 from skerry.cli.command import command, group
 from skerry.cli.commands.cluster import full as cluster_name
 from skerry.cli.operations import wait_for
@@ -16,7 +16,7 @@ from skerry.cli.output.writer import Format
 from skerry.cli.run import Run, resource_id
 from skerry.cli.suggest import clusters, environments
 
-app = group("Environments: create, list, get, delete.")
+app = group("Environments: create, list, get, link, delete.")
 
 LONGEST_ID = 20
 Name = Annotated[str, typer.Argument(metavar="ENV", autocompletion=environments)]
@@ -87,6 +87,63 @@ async def create_environment(
         run.out.structured(made.environment)
     project = run.settings.project.value
     run.out.say(f"Environment {name} is made. Next: skerry deploy --project {project} --env {name}")
+
+
+@command(app, "link", examples="skerry env link prod blog/prod --project shop")
+async def link_environments(
+    run: Run,
+    name: Name,
+    peer: Annotated[
+        str,
+        typer.Argument(metavar="[PROJECT/]ENV", help="The other one.", autocompletion=environments),
+    ],
+    wait: Wait = True,
+    within: Within = "2m",
+) -> None:
+    """Let the pods of two environments of one cluster reach each other."""
+    async with run.client() as client:
+        made = await client.environment_links.create(_full(run, name), _full(run, peer))
+        if wait:
+            for operation in made.operations:
+                await wait_for(run, client, operation, within)
+    if run.out.form is not Format.TABLE:
+        run.out.structured(made.link)
+    run.out.say(f"Environments {name} and {peer} reach each other; end it: skerry env unlink")
+
+
+@command(app, "links", examples="skerry env links prod --project shop")
+async def list_links(run: Run, name: Name) -> None:
+    """List the links of an environment, whichever side made them."""
+    async with run.client() as client:
+        await run.out.many(
+            client.environment_links.list(_full(run, name)),
+            Tables(run.around.now()).environment_links,
+            empty=f"No links: nothing but {name} itself reaches its pods",
+        )
+
+
+@command(app, "unlink", examples="skerry env unlink prod blog/prod --project shop")
+async def unlink_environments(
+    run: Run,
+    name: Name,
+    peer: Annotated[
+        str,
+        typer.Argument(metavar="[PROJECT/]ENV", help="The other one.", autocompletion=environments),
+    ],
+    wait: Wait = True,
+    within: Within = "2m",
+) -> None:
+    """End the link between two environments."""
+    async with run.client() as client:
+        async for link in client.environment_links.list(_full(run, name)):
+            if link.peer == _full(run, peer):
+                break
+        else:
+            raise errors.NotFound(f"{name} and {peer} are not linked: skerry env links {name}")
+        for operation in await client.environment_links.delete(link.name):
+            if wait:
+                await wait_for(run, client, operation, within)
+    run.out.say(f"Environments {name} and {peer} are no longer linked")
 
 
 @command(app, "delete", examples="skerry env delete prod --project shop --force --yes")

@@ -13,6 +13,7 @@ from skerry.platform.v1 import (
     app_pb2,
     cluster_pb2,
     deployment_pb2,
+    environment_link_pb2,
     environment_pb2,
     operation_pb2,
     project_pb2,
@@ -82,6 +83,19 @@ class Tables:
                 _isolation(e).message,
             ),
             "environments",
+        )
+
+    @property
+    def environment_links(self) -> Table[environment_link_pb2.EnvironmentLink]:
+        return Table(
+            ("LINK", "ENVIRONMENT", "PEER", "AGE"),
+            lambda link: cells(
+                names.last(link.name),
+                names.parent(link.name),
+                link.peer,
+                words.age(link.create_time, self._now),
+            ),
+            "links",
         )
 
     @property
