@@ -267,9 +267,7 @@ class Courier:
                 f"the command is too large for the link: {error}",
             )
         except Exception:  # a poison command must not keep the others back
-            log.exception(
-                "command_not_sendable", cluster_uid=self._cluster_uid, seq=command.seq
-            )
+            log.exception("command_not_sendable", cluster_uid=self._cluster_uid, seq=command.seq)
             await self._skip(
                 command,
                 StatusCode.INTERNAL,

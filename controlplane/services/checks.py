@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from controlplane.domain.apps import Bundle
 from controlplane.domain.bundles import check_bundle
 from controlplane.domain.clusters import ConnectionState
+from controlplane.domain.commands import EnvironmentSpec
 from controlplane.domain.errors import InvalidField
 from controlplane.domain.ids import APP_ID_MAX, check_id
 from controlplane.domain.names import EnvironmentName
@@ -46,7 +47,9 @@ class CheckService:
         check_bundle(bundle)
         _check_profiles(profiles)
         environment = await self._reachable(parent)
-        deploy = deploy_command(environment, app_id or _UNNAMED, "", 0, "", bundle)
+        deploy = deploy_command(
+            EnvironmentSpec.of(environment), app_id or _UNNAMED, "", 0, "", bundle
+        )
         return await self._agents.check(environment.cluster_uid, deploy, profiles)
 
     async def compose_schema(self, parent: EnvironmentName) -> str:
