@@ -21,7 +21,7 @@ from agent import app as agent_app
 from agent import doctor as doctoring
 from agent import log_setup, settings
 from agent.bootstrap.errors import CatalogError
-from agent.convert import convert_command
+from agent.convert.command import convert_command
 from agent.health import ListenError
 from agent.kube.errors import ConfigError
 from agent.link import EnrolmentError, IdentityError, JournalError, LinkRefused

@@ -12,7 +12,7 @@ import pytest
 
 from agent.bundle import FolderBundle
 from agent.compose import Context, Plan, SourceFile, plan
-from agent.convert import OutputFormat, render_manifests
+from agent.convert.manifests import OutputFormat, render_manifests
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.parent for path in FOLDER.glob("*/compose.yml"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -12,7 +14,7 @@ from typer.testing import CliRunner, Result
 from agent.__main__ import app
 from agent.bundle import FolderBundle, UnreadableError
 from agent.compose.schema import json_schema
-from agent.convert import app_name
+from agent.convert.reading import app_name
 
 GOOD = (
     "services: {web: {image: 'nginx:${TAG:-1}', environment: [A=1], volumes: ['./c.conf:/c:ro']}}"
@@ -181,6 +183,107 @@ def test_a_folder_that_cannot_be_written() -> None:
     result = run("--output-dir", "c.conf/x")
     assert result.exit_code == 2
     assert "cannot write" in result.stderr
+
+
+def test_one_file_out(folder: Path) -> None:
+    result = run("--out", "all.yaml")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert kinds((folder / "all.yaml").read_text()) == [
+        *("Secret", "ConfigMap", "Service", "Deployment"),
+    ]
+    assert run("--out", "all.json", "-o", "json").exit_code == 0
+    assert json.loads((folder / "all.json").read_text())["kind"] == "List"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "c.conf/x.yaml"), "cannot write c.conf/x.yaml"),
+        (("--out", "none/x.yaml"), "cannot write none/x.yaml"),
+        (("--out", "."), "use --output-dir"),
+        (("--output-dir", "c.conf"), "cannot write c.conf"),
+        (("--out", "a", "--output-dir", "b"), "not both"),
+    ],
+)
+def test_output_that_cannot_be_written(arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert sorted(path.name for path in Path().iterdir()) == ["c.conf", "compose.yaml"]
+
+
+def test_a_second_conversion_replaces_the_first_and_leaves_other_files(folder: Path) -> None:
+    out = folder / "out"
+    assert run("--output-dir", "out").exit_code == 0
+    (out / "kustomization.yaml").write_text("resources: []")
+    (folder / "compose.yaml").write_text("services: {web: {image: other}}")
+    assert run("--output-dir", "out", "-o", "json").exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("001-service-web.json", "002-deployment-web.json", "kustomization.yaml"),
+    ]
+
+
+def test_what_is_there_stays_as_it_is_when_writing_fails(folder: Path) -> None:
+    out = folder / "out"
+    (out / "004-deployment-web.yaml").mkdir(parents=True)
+    (out / "001-secret-my-shop-web-env.yaml").write_text("old")
+    result = run("--output-dir", "out")
+    assert result.exit_code == 2
+    assert "004-deployment-web.yaml is a folder there" in result.stderr
+    assert (out / "001-secret-my-shop-web-env.yaml").read_text() == "old"
+    assert len(list(out.iterdir())) == 2
+
+
+def test_a_rejected_file_leaves_the_output_as_it_is(folder: Path) -> None:
+    (folder / "bad.yml").write_text("services: {web: {image: a, privileged: true}}")
+    (folder / "all.yaml").write_text("old")
+    assert run("-f", "bad.yml", "--out", "all.yaml").exit_code == 1
+    assert (folder / "all.yaml").read_text() == "old"
+    assert run("-f", "bad.yml", "--output-dir", "out").exit_code == 1
+    assert not (folder / "out").exists()
+
+
+def test_compose_file_names_the_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "b.yml").write_text("services: {more: {image: b}}")
+    monkeypatch.setenv("COMPOSE_FILE", "compose.yaml:b.yml")
+    assert kinds(run().stdout).count("Deployment") == 2
+    assert kinds(run("-f", "b.yml").stdout).count("Deployment") == 1
+    monkeypatch.setenv("COMPOSE_PATH_SEPARATOR", ";")
+    assert run().exit_code == 2
+
+
+def test_profiles(folder: Path) -> None:
+    (folder / "p.yml").write_text("services: {a: {image: a}, b: {image: b, profiles: [x]}}")
+    assert kinds(run("-f", "p.yml").stdout).count("Deployment") == 1
+    assert kinds(run("-f", "p.yml", "--profile", "x").stdout).count("Deployment") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("services: {web: {image: a}}", "0 errors, 0 warnings; 2 objects in all.yaml"),
+        (
+            "services: {web: {image: a, privileged: true, domainname: x}}",
+            "1 error, 1 warning; nothing is written",
+        ),
+    ],
+)
+def test_a_terminal_gets_a_last_line(folder: Path, text: str, last: str) -> None:
+    (folder / "t.yml").write_text(text)
+    program = str(Path(sys.executable).with_name("skerry-agent"))
+    arguments = ["convert", "-f", "t.yml", "--out", "all.yaml"]
+    child = pexpect.spawn(program, arguments, cwd=str(folder), encoding="utf-8", timeout=60)
+    child.expect(pexpect.EOF)
+    assert child.before.splitlines()[-1] == last
+    child.close()
+
+
+@pytest.mark.usefixtures("folder")
+def test_help_has_exit_codes_and_examples() -> None:
+    said = run("--help").stdout
+    assert "2  wrong usage" in said
+    assert "skerry-agent convert | kubectl apply -f -" in said
 
 
 @pytest.mark.usefixtures("folder")
