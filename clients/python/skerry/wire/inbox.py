@@ -115,9 +115,7 @@ class CommandInbox:
 
     # What the journal holds
 
-    def restore(
-        self, last_seq: int, unfinished: Iterable[tuple[command_pb2.Command, int]]
-    ) -> None:
+    def restore(self, last_seq: int, unfinished: Iterable[tuple[command_pb2.Command, int]]) -> None:
         """Take up what the journal holds: commands without a result, each with the attempts made."""
         self.last_seq = last_seq
         for command, attempts in unfinished:

@@ -305,9 +305,7 @@ async def test_work_that_hangs_is_stopped_and_what_waited_for_it_goes_on(tmp_pat
     runner = CommandRunner(
         journal=journal,
         handlers=dict.fromkeys(KINDS, worker),
-        inbox=CommandInbox(
-            waits_for=waits_for, supersedes=supersedes, longest_work_seconds=0.05
-        ),
+        inbox=CommandInbox(waits_for=waits_for, supersedes=supersedes, longest_work_seconds=0.05),
     )
     await runner.open()
     runner.attach(box)
