@@ -29,6 +29,7 @@ from controlplane.api.environments import EnvironmentServicer
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.logs import LogServicer
+from controlplane.api.members import MemberServicer
 from controlplane.api.operations import OperationServicer
 from controlplane.api.organizations import OrganizationServicer
 from controlplane.api.projects import ProjectServicer
@@ -40,8 +41,12 @@ from controlplane.api.server import (
     with_limits,
 )
 from controlplane.api.server_info import ServerServicer
+from controlplane.api.sessions import SessionServicer
 from controlplane.api.terminals import TerminalServicer
+from controlplane.api.users import UserServicer
 from controlplane.auth.authenticator import Authenticator
+from controlplane.auth.guessing import GuessGuard
+from controlplane.auth.passwords import Passwords
 from controlplane.background import Background
 from controlplane.domain.clock import Clock, SystemClock
 from controlplane.domain.ids import UlidSource
@@ -70,13 +75,20 @@ from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
 from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
+from controlplane.services.groups import GroupService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
+from controlplane.services.members import MemberService
 from controlplane.services.operations import OperationService
 from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
+from controlplane.services.roles import RoleService
+from controlplane.services.service_accounts import ServiceAccountService
+from controlplane.services.sessions import SessionService
 from controlplane.services.terminals import TerminalService
+from controlplane.services.token_maker import TokenMaker
+from controlplane.services.users import UserService
 from controlplane.settings import Address, Settings
 from controlplane.store.database import Store
 from controlplane.store.migrations.run import migrate
@@ -140,6 +152,16 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         housekeeping = Housekeeping(store=store, clock=clock)
         certificates = AgentCertificates(authority, ttl=settings.agent_certificate_ttl)
         access = AccessService(store=store, clock=clock, ids=ids)
+        passwords = Passwords()
+        token_maker = TokenMaker(ids)
+        users = UserService(store=store, ids=ids, passwords=passwords)
+        logins = SessionService(
+            store=store, tokens=token_maker, passwords=passwords, guard=GuessGuard(clock)
+        )
+        members = MemberService(store=store, ids=ids)
+        groups = GroupService(store=store, ids=ids)
+        roles = RoleService(store=store, ids=ids)
+        accounts = ServiceAccountService(store=store, ids=ids, tokens=token_maker)
         organizations = OrganizationService(store=store, ids=ids)
         projects = ProjectService(store=store, clock=clock, ids=ids)
         clusters = ClusterService(
@@ -226,7 +248,10 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 organizations=OrganizationServicer(organizations),
                 projects=ProjectServicer(projects),
                 server=ServerServicer(version=VERSION, agent_address=agent_address, clock=clock),
+                members=MemberServicer(members, groups, roles, accounts),
+                sessions=SessionServicer(logins),
                 terminals=TerminalServicer(terminals),
+                users=UserServicer(users),
             ),
             interceptors=interceptors,
             options=with_limits(API_OPTIONS, interceptors.size_limit),

@@ -4,6 +4,7 @@ from typing import Any
 
 from controlplane.api.convert import common
 from controlplane.api.interceptors import call as calls
+from controlplane.api.interceptors.call import Context
 from controlplane.domain.access import Visible
 from controlplane.domain.errors import CredentialsMissing
 from controlplane.domain.requests import IdempotencyKey
@@ -18,13 +19,27 @@ def principal() -> Principal:
     return known
 
 
+def address(context: Context) -> str:
+    """Where the call comes from, without the port: `192.0.2.7`."""
+    kind, _, rest = str(context.peer()).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else rest
+
+
 def visible() -> Visible:
     """What lists show to the caller: asked again by streams, whose caller may lose or gain something meanwhile."""
     return principal().grants.visible(calls.current().permission)
 
 
-def idempotency_key(request: Any) -> IdempotencyKey | None:
-    """The key under which a repeat of this mutation is recognised; None when the caller gave no request_id."""
+def idempotency_key(request: Any, *, unkept: str = "") -> IdempotencyKey | None:
+    """The key under which a repeat of this mutation is recognised; None when the caller gave no request_id.
+
+    `unkept` names a field that is left out: what can be guessed must not be stored, not even as a quick hash.
+    """
+    if unkept:
+        bare = type(request)()
+        bare.CopyFrom(request)
+        bare.ClearField(unkept)
+        request = bare
     return common.idempotency_key(
         request, principal=principal().name, method=calls.current().method
     )

@@ -109,6 +109,11 @@ _TYPES = {
     "addOns": "AddOn",
     "operations": "Operation",
     "terminals": "Terminal",
+    "users": "User",
+    "groups": "Group",
+    "roles": "Role",
+    "serviceAccounts": "ServiceAccount",
+    "tokens": "Token",
 }
 
 

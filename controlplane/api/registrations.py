@@ -17,6 +17,8 @@ from skerry.platform.v1 import (
     environment_pb2_grpc,
     log_pb2,
     log_pb2_grpc,
+    member_pb2,
+    member_pb2_grpc,
     operation_pb2,
     operation_pb2_grpc,
     organization_pb2,
@@ -25,8 +27,12 @@ from skerry.platform.v1 import (
     project_pb2_grpc,
     server_pb2,
     server_pb2_grpc,
+    session_pb2,
+    session_pb2_grpc,
     terminal_pb2,
     terminal_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
 )
 
 from controlplane.api.server import Registration
@@ -44,7 +50,10 @@ def platform(
     organizations: organization_pb2_grpc.OrganizationServiceServicer,
     projects: project_pb2_grpc.ProjectServiceServicer,
     server: server_pb2_grpc.ServerServiceServicer,
+    members: member_pb2_grpc.MemberServiceServicer,
+    sessions: session_pb2_grpc.SessionServiceServicer,
     terminals: terminal_pb2_grpc.TerminalServiceServicer,
+    users: user_pb2_grpc.UserServiceServicer,
 ) -> list[Registration]:
     """All of `skerry.platform.v1`."""
     return [
@@ -102,6 +111,21 @@ def platform(
             _service(terminal_pb2, "TerminalService"),
             terminals,
             terminal_pb2_grpc.add_TerminalServiceServicer_to_server,
+        ),
+        Registration(
+            _service(member_pb2, "MemberService"),
+            members,
+            member_pb2_grpc.add_MemberServiceServicer_to_server,
+        ),
+        Registration(
+            _service(session_pb2, "SessionService"),
+            sessions,
+            session_pb2_grpc.add_SessionServiceServicer_to_server,
+        ),
+        Registration(
+            _service(user_pb2, "UserService"),
+            users,
+            user_pb2_grpc.add_UserServiceServicer_to_server,
         ),
     ]
 

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     CLUSTERS_MANAGE = "clusters.manage"
     USERS_MANAGE = "users.manage"
+    MEMBERS_READ = "members.read"
 
     @classmethod
     def known(cls, words: Iterable[str]) -> "frozenset[Permission]":
@@ -40,7 +41,7 @@ class Permission(StrEnum):
 
 Permissions = frozenset[Permission]
 
-_VIEWER = frozenset({Permission.RESOURCES_READ, Permission.LOGS_READ})
+_VIEWER = frozenset({Permission.RESOURCES_READ, Permission.LOGS_READ, Permission.MEMBERS_READ})
 _DEVELOPER = _VIEWER | {
     Permission.APPS_DEPLOY,
     Permission.CONTAINERS_EXEC,

@@ -302,6 +302,20 @@ class RolloutFailed(SkerryError):
     reason = "ROLLOUT_FAILED"
 
 
+class TooManyAttempts(SkerryError):
+    """Too many wrong passwords or codes came for an account or from an address."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_ATTEMPTS"
+
+
+class LastOwner(SkerryError):
+    """Nobody would be left who owns it."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "LAST_OWNER"
+
+
 class RemoteError(SkerryError):
     """What the agent ended a stream with, when the reason is none of the above or carries another code.
 
@@ -345,6 +359,8 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         Cancelled,
         DeadlineExceeded,
         RolloutFailed,
+        TooManyAttempts,
+        LastOwner,
     )
 }
 

@@ -13,6 +13,7 @@ PROJECT_ID_MAX = 30
 ENVIRONMENT_ID_MAX = 20
 APP_ID_MAX = 30
 CLUSTER_ID_MAX = 40
+USER_ID_MAX = 40
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32, as in the ULID specification
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")

@@ -1,8 +1,9 @@
 """Organizations, users, and the roles that bind them. Stored by `store/people`, kept by `services/organizations` and `services/members`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from controlplane.domain.access import Permissions
 from controlplane.domain.names import OrganizationName
 
 ADMIN_USER = "users/admin"
@@ -36,10 +37,52 @@ class User:
     generation: int
     create_time: datetime
     update_time: datetime
+    # Argon2; None when the user has no password.
+    password_hash: str | None = field(default=None, repr=False)
 
     @property
     def etag(self) -> str:
         return f"{self.uid[-8:]}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationItem:
+    """What groups, custom roles and service accounts have in common; `name` is the whole resource name."""
+
+    uid: str
+    name: str
+    display_name: str
+    generation: int
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def etag(self) -> str:
+        return f"{self.uid[-8:]}-{self.generation}"
+
+    @property
+    def organization(self) -> str:
+        """Its id."""
+        return self.name.split("/")[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Group(OrganizationItem):
+    """Users who have roles together."""
+
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRole(OrganizationItem):
+    """A set of permissions that an organization made for itself."""
+
+    permissions: Permissions = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount(OrganizationItem):
+    """An account for a program; it has tokens and no password."""
 
 
 @dataclass(frozen=True, slots=True)

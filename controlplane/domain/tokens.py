@@ -19,6 +19,8 @@ class Principal:
     grants: Grants = field(default=Grants())
     credential: str = ""
     expire_time: datetime | None = None
+    # The token is good for less than its owner: it must not make tokens that are good for more.
+    restricted: bool = False
 
 
 class TokenKind(StrEnum):
@@ -47,6 +49,16 @@ class ApiToken:
     scope: str = PLATFORM
     permissions: Permissions | None = None
     last_use_time: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """`users/anne/tokens/{uid}`."""
+        return f"{self.subject}/tokens/{self.uid}"
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether it is good for less than all that its owner may do."""
+        return self.scope != PLATFORM or self.permissions is not None
 
     def is_valid(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired."""

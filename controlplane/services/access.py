@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from controlplane.auth.secrets import hash_secret, is_secret, new_secret
-from controlplane.domain.access import BUILT_IN_ROLES, Grant, Grants
+from controlplane.auth.secrets import hash_secret, is_secret
 from controlplane.domain.clock import Clock
 from controlplane.domain.errors import (
     CredentialsInvalid,
@@ -16,6 +15,8 @@ from controlplane.domain.errors import (
 from controlplane.domain.ids import IdSource
 from controlplane.domain.people import ADMIN_USER
 from controlplane.domain.tokens import ApiToken, Principal, TokenKind
+from controlplane.services.granting import grants_of
+from controlplane.services.token_maker import TokenMaker
 from controlplane.store.database import Store
 from controlplane.store.transaction import Transaction
 
@@ -33,25 +34,25 @@ class AccessService:
     def __init__(self, *, store: Store, clock: Clock, ids: IdSource) -> None:
         self._store = store
         self._clock = clock
-        self._ids = ids
+        self._tokens = TokenMaker(ids)
 
     async def ensure_admin_token(self) -> str | None:
         """On the first start makes the admin token and returns it, the only time; None when one was made before."""
         async with self._store.transaction() as tx:
             if await tx.tokens.count():
                 return None
-            token, secret = self._new("admin", tx.now, None)
-            await tx.tokens.add(token)
-        return secret
+            issued = await self._tokens.make(tx, ADMIN_USER, TokenKind.PERSONAL, "admin", ttl=None)
+        return issued.secret
 
     async def create_token(self, display_name: str, *, ttl: timedelta | None = None) -> str:
         """Makes a token of the user `admin` and returns it, the only time; `ttl` None means for ever. Raises InvalidField."""
         if not display_name.strip() or len(display_name) > _NAME_MAX:
             raise InvalidField.of("name", f"must have 1 to {_NAME_MAX} characters")
         async with self._store.transaction() as tx:
-            token, secret = self._new(display_name, tx.now, ttl)
-            await tx.tokens.add(token)
-        return secret
+            issued = await self._tokens.make(
+                tx, ADMIN_USER, TokenKind.PERSONAL, display_name, ttl=ttl
+            )
+        return issued.secret
 
     async def authenticate(self, token: str) -> Principal:
         """Whom the token stands for. Raises CredentialsMissing when empty, CredentialsInvalid."""
@@ -74,21 +75,26 @@ class AccessService:
     async def _principal(self, tx: Transaction, token: ApiToken | None) -> Principal:
         if token is None or not token.is_valid(self._clock.now()):
             raise CredentialsInvalid(_INVALID)
-        user = await tx.users.get(token.subject)
-        if user is None or user.disabled:
-            raise CredentialsInvalid(_INVALID)
-        grants = [
-            Grant(binding.scope, BUILT_IN_ROLES[binding.role])
-            for binding in await tx.bindings.of([token.subject])
-            if binding.role in BUILT_IN_ROLES
-        ]
+        grants = await grants_of(tx, token.subject)
         return Principal(
             name=token.subject,
-            display_name=user.display_name,
-            grants=Grants.of(grants).restricted(token.scope, token.permissions),
+            display_name=await self._display_name(tx, token.subject),
+            grants=grants.restricted(token.scope, token.permissions),
             credential=token.uid,
             expire_time=token.expire_time,
+            restricted=token.is_restricted,
         )
+
+    @staticmethod
+    async def _display_name(tx: Transaction, subject: str) -> str:
+        """Raises CredentialsInvalid when there is no such user or service account any more, or the user is kept out."""
+        if subject.startswith("users/"):
+            user = await tx.users.get(subject)
+            if user is not None and not user.disabled:
+                return user.display_name
+        elif (account := await tx.accounts.get(subject)) is not None:
+            return account.display_name
+        raise CredentialsInvalid(_INVALID)
 
     async def _used(self, uid: str) -> None:
         try:
@@ -100,17 +106,3 @@ class AccessService:
 
     def _is_stale(self, last_use_time: datetime | None) -> bool:
         return last_use_time is None or self._clock.now() - last_use_time > _USE_PRECISION
-
-    def _new(self, display_name: str, now: datetime, ttl: timedelta | None) -> tuple[ApiToken, str]:
-        secret = new_secret()
-        token = ApiToken(
-            uid=self._ids.new(),
-            subject=ADMIN_USER,
-            kind=TokenKind.PERSONAL,
-            display_name=display_name,
-            secret_hash=hash_secret(secret),
-            create_time=now,
-            expire_time=now + ttl if ttl else None,
-            revoke_time=None,
-        )
-        return token, secret

@@ -24,6 +24,8 @@ CHANGE_RETENTION = timedelta(hours=1)
 COMMAND_RETENTION = timedelta(days=30)
 # A token that was used or has expired still gets its own error for a while.
 JOIN_TOKEN_RETENTION = timedelta(days=30)
+# Ended sessions are listed for a while.
+SESSION_RETENTION = timedelta(days=30)
 _OVERDUE_AT_A_TIME = 100
 
 
@@ -51,6 +53,7 @@ class Housekeeping:
                 "answers": await tx.idempotency.prune(tx.now - IDEMPOTENCY_WINDOW),
                 "changes": await tx.changes.prune(tx.now - CHANGE_RETENTION),
                 "commands": await tx.commands.prune(tx.now - COMMAND_RETENTION),
+                "sessions": await tx.tokens.prune(tx.now - SESSION_RETENTION),
                 "join_tokens": await tx.join_tokens.prune(tx.now - JOIN_TOKEN_RETENTION),
             }
         if any(pruned.values()):

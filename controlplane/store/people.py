@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 
 from controlplane.domain.access import EVERYTHING, Visible
 from controlplane.domain.names import OrganizationName
@@ -135,6 +135,10 @@ class RoleBindingRepository(AccessRepository):
         )
         return [_binding(row) for row in await self._rows(query)]
 
+    async def count_of_role(self, role: str) -> int:
+        query = select(func.count()).where(role_bindings.c.role == role)
+        return int(await self._connection.scalar(query) or 0)
+
     async def add(self, binding: RoleBinding) -> None:
         """Raises AlreadyExists."""
         await self._insert(
@@ -176,6 +180,7 @@ def _mutable(user: User) -> dict[str, Any]:
         "display_name": user.display_name,
         "email": user.email,
         "disabled": user.disabled,
+        "password_hash": user.password_hash,
         "generation": user.generation,
         "update_time": user.update_time,
     }
@@ -199,6 +204,7 @@ def _user(row: Row[Any]) -> User:
         display_name=row.display_name,
         email=row.email,
         disabled=row.disabled,
+        password_hash=row.password_hash,
         generation=row.generation,
         create_time=row.create_time,
         update_time=row.update_time,

@@ -63,6 +63,66 @@ users = Table(
     Column("display_name", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    Column("password_hash", Text),
+    Column("generation", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column(
+        "organization",
+        ForeignKey("organizations.organization", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("name", String(160), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_name", ForeignKey("groups.name", ondelete="CASCADE"), primary_key=True),
+    Column("user_name", ForeignKey("users.name", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+custom_roles = Table(
+    "custom_roles",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column(
+        "organization",
+        ForeignKey("organizations.organization", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("name", String(160), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
+    Column("permissions", JSON, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column(
+        "organization",
+        ForeignKey("organizations.organization", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("name", String(160), nullable=False, unique=True),
+    Column("display_name", Text, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
     Column("update_time", UtcDateTime, nullable=False),

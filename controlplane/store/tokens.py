@@ -79,6 +79,20 @@ class TokenRepository(AccessRepository):
         )
         self._access_changed()
 
+    async def end_sessions(self, subject: str, now: datetime, *, but: str = "") -> None:
+        """End all sessions of somebody, but one."""
+        await self._run(
+            update(api_tokens)
+            .where(
+                api_tokens.c.subject == subject,
+                api_tokens.c.kind == TokenKind.SESSION.value,
+                api_tokens.c.uid != but,
+                api_tokens.c.revoke_time.is_(None),
+            )
+            .values(revoke_time=now)
+        )
+        self._access_changed()
+
     async def prune(self, before: datetime) -> int:
         """Forget sessions that ended before then."""
         return await self._run(

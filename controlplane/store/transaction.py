@@ -17,6 +17,11 @@ from controlplane.store.deployments import DeploymentRepository
 from controlplane.store.environment_links import EnvironmentLinkRepository
 from controlplane.store.environments import EnvironmentRepository
 from controlplane.store.idempotency import IdempotencyRepository
+from controlplane.store.members import (
+    CustomRoleRepository,
+    GroupRepository,
+    ServiceAccountRepository,
+)
 from controlplane.store.operations import OperationRepository
 from controlplane.store.page_tokens import Sealed
 from controlplane.store.people import (
@@ -57,6 +62,11 @@ class Transaction:
         self.organizations = OrganizationRepository(connection, sealed, writable=writable)
         self.users = UserRepository(connection, sealed, self.changes, writable=writable)
         self.bindings = RoleBindingRepository(connection, sealed, self.changes, writable=writable)
+        self.groups = GroupRepository(connection, sealed, self.changes, writable=writable)
+        self.roles = CustomRoleRepository(connection, sealed, self.changes, writable=writable)
+        self.accounts = ServiceAccountRepository(
+            connection, sealed, self.changes, writable=writable
+        )
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)
         self._after_commit: list[Callable[[], None]] = []

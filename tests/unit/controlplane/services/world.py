@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from argon2 import PasswordHasher
+
+from controlplane.auth.guessing import GuessGuard
+from controlplane.auth.passwords import Passwords
 from controlplane.domain.apps import Bundle, DeployStarted, SourceFile
 from controlplane.domain.clusters import AgentIdentity
 from controlplane.domain.commands import (
@@ -36,13 +40,20 @@ from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
 from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
+from controlplane.services.groups import GroupService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
+from controlplane.services.members import MemberService
 from controlplane.services.operations import OperationService
 from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
+from controlplane.services.roles import RoleService
+from controlplane.services.service_accounts import ServiceAccountService
+from controlplane.services.sessions import SessionService
 from controlplane.services.terminals import TerminalService
+from controlplane.services.token_maker import TokenMaker
+from controlplane.services.users import UserService
 from controlplane.store.database import Store
 from controlplane.store.migrations.run import migrate
 from tests.fakes.agents import FakeAgents, FakeAuthority
@@ -72,6 +83,17 @@ class World:
         self.presence = presence = Presence(store=store, clock=clk)
         self.housekeeping = Housekeeping(store=store, clock=clk)
         self.access = AccessService(store=store, clock=clk, ids=ids)
+        self.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.guard = GuessGuard(clk)
+        token_maker = TokenMaker(ids)
+        self.users = UserService(store=store, ids=ids, passwords=self.passwords)
+        self.logins = SessionService(
+            store=store, tokens=token_maker, passwords=self.passwords, guard=self.guard
+        )
+        self.members = MemberService(store=store, ids=ids)
+        self.groups = GroupService(store=store, ids=ids)
+        self.roles = RoleService(store=store, ids=ids)
+        self.accounts = ServiceAccountService(store=store, ids=ids, tokens=token_maker)
         self.organizations = OrganizationService(store=store, ids=ids)
         self.projects = ProjectService(store=store, clock=clk, ids=ids)
         self.clusters = ClusterService(

@@ -86,6 +86,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The work did not end within its time (DEADLINE_EXCEEDED)."""
     ERROR_REASON_ROLLOUT_FAILED: _ErrorReason.ValueType  # 31
     """The rollout failed: pods of the new revision did not become ready (ABORTED)."""
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 40
+    """Too many wrong passwords or codes came for that account or from that address: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
+    ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 41
+    """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the `google.rpc.ErrorInfo` detail (domain `skerry.dev`) that every failed call carries.
@@ -156,4 +160,8 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 30
 """The work did not end within its time (DEADLINE_EXCEEDED)."""
 ERROR_REASON_ROLLOUT_FAILED: ErrorReason.ValueType  # 31
 """The rollout failed: pods of the new revision did not become ready (ABORTED)."""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 40
+"""Too many wrong passwords or codes came for that account or from that address: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
+ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 41
+"""Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

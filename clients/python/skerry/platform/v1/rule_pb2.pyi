@@ -55,6 +55,8 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Change clusters, let agents join."""
     PERMISSION_USERS_MANAGE: _Permission.ValueType  # 14
     """Create and disable users. Means something on the whole platform only."""
+    PERMISSION_MEMBERS_READ: _Permission.ValueType  # 15
+    """See who has which role, and the groups, custom roles and service accounts."""
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is one thing that a role allows, at the resource that it is granted on and at everything below."""
@@ -89,6 +91,8 @@ PERMISSION_CLUSTERS_MANAGE: Permission.ValueType  # 13
 """Change clusters, let agents join."""
 PERMISSION_USERS_MANAGE: Permission.ValueType  # 14
 """Create and disable users. Means something on the whole platform only."""
+PERMISSION_MEMBERS_READ: Permission.ValueType  # 15
+"""See who has which role, and the groups, custom roles and service accounts."""
 Global___Permission: _TypeAlias = Permission  # noqa: Y015
 
 class _Access:
