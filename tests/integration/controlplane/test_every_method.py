@@ -65,6 +65,7 @@ def resource_for(method: MethodDescriptor, field: str, home: Tenant) -> str:
         "AppService": home.environment if field == "parent" else home.app,
         "ClusterService": "clusters/home",
         "DeploymentService": home.app,
+        "EnvironmentLinkService": home.environment + ("/links/l" if field == "name" else ""),
         "EnvironmentService": home.project if field == "parent" else home.environment,
         "LogService": home.app,
         "OperationService": home.app if field == "target" else home.operation,
