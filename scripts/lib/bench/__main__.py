@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import compose, deploy, exec_open, link, logs
+from bench import check, compose, deploy, exec_open, link, logs
 from bench.running import NotRunning
 
-BENCHMARKS = {"link": link, "logs": logs, "exec": exec_open, "deploy": deploy, "compose": compose}
+BENCHMARKS = {
+    "link": link,
+    "logs": logs,
+    "exec": exec_open,
+    "deploy": deploy,
+    "compose": compose,
+    "check": check,
+}
 
 
 def main() -> int:
