@@ -34,10 +34,10 @@ from agent.handlers.exec import ExecHandler
 from agent.handlers.logs import LogsHandler
 from agent.handlers.plan import PlanHandler
 from agent.handlers.status import AppReports, EnvironmentReports
-from agent.health import Health, HealthServer, LinkView
+from agent.health import CertificateView, Health, HealthServer, LinkView
 from agent.joining import identify
 from agent.kube import KubeClient
-from agent.link import Journal, Link, ReportBoard
+from agent.link import IdentityStore, Journal, Link, ReportBoard, read_proxy_ca
 from agent.settings import AgentSettings
 from agent.workloads.checking import Checker
 from agent.workloads.conversion import ConversionSettings
@@ -104,6 +104,8 @@ async def run(settings: AgentSettings) -> None:
         deployer = Deployer(kube, environments, plan, DeploySettings(conversion=conversion))
         link = Link(
             identity=identity,
+            store=IdentityStore(settings.state_dir),
+            proxy_ca_pem=read_proxy_ca(settings.proxy_ca_file),
             journal=Journal(settings.state_dir / "journal.db", cluster_uid=identity.cluster_uid),
             board=board,
             stream_handlers={
@@ -124,7 +126,17 @@ async def run(settings: AgentSettings) -> None:
             boot_id=secrets.token_hex(8),
         )
         health = Health(
-            lambda: LinkView(link.state, link.round_trip_seconds, link.last_error), board
+            lambda: LinkView(
+                link.state,
+                link.round_trip_seconds,
+                link.last_error,
+                CertificateView(
+                    link.renewer.identity.expire_time,
+                    link.renewer.renewals,
+                    link.renewer.last_error,
+                ),
+            ),
+            board,
         )
         with ExitStack() as stack:
             stack.enter_context(checking)

@@ -16,12 +16,12 @@ from enum import StrEnum
 from agent.facts.collect import helm_controller_answers, storage_class_facts
 from agent.kube import KubeClient
 from agent.kube.errors import KubeError, NotServedError
-from agent.link import Identity, IdentityError, IdentityStore
+from agent.link import Identity, IdentityError, IdentityStore, read_proxy_ca
 from agent.permissions import RULES
 from agent.settings import AgentSettings
 
 _CONNECT_SECONDS = 5.0
-_RENEW_BELOW = 1 / 3
+_RENEW_BELOW = 1 / 4
 _OLDEST_MINOR = 29
 _HELM = "helm-controller"
 _STORAGE = "storage class"
@@ -52,7 +52,7 @@ async def examine(settings: AgentSettings, now: Callable[[], datetime]) -> Async
     identity, finding = _identity(settings, now())
     yield finding
     if identity is not None:
-        yield await _control_plane(identity)
+        yield await _control_plane(identity, settings)
     try:
         async with KubeClient(settings.kubeconfig, context=settings.context) as kube:
             async for finding in _cluster(settings, kube, now):
@@ -91,18 +91,35 @@ def _identity(settings: AgentSettings, now: datetime) -> tuple[Identity | None, 
     if identity is None:
         return None, Finding(name, Verdict.WARNING, "this agent has not joined yet", fix)
     left = identity.life_left(now)
-    message = f"{identity.cluster}, certificate until {identity.expire_time:%Y-%m-%d %H:%M} UTC"
+    message = f"{identity.cluster}, certificate {identity.generation} until {identity.expire_time:%Y-%m-%d %H:%M} UTC"
     if left <= 0:
-        return identity, Finding(name, Verdict.FAILED, f"{message}: it has ended", fix)
+        return identity, Finding(
+            name,
+            Verdict.WARNING,
+            f"{message}: it has ended",
+            "start the agent: the control plane renews it when it did not end too long ago (30 days unless set "
+            f"otherwise); else {fix}",
+        )
     if left < _RENEW_BELOW:
-        return identity, Finding(name, Verdict.WARNING, f"{message}: it ends soon", fix)
+        return identity, Finding(
+            name,
+            Verdict.WARNING,
+            f"{message}: it should have been renewed by now",
+            "see in the agent's log why: it renews over its link when a third is left",
+        )
     return identity, Finding(name, Verdict.OK, message)
 
 
-async def _control_plane(identity: Identity) -> Finding:
+async def _control_plane(identity: Identity, settings: AgentSettings) -> Finding:
     """A TLS handshake against the CA of the identity, as the link does it."""
     host, _, port = identity.address.rpartition(":")
-    context = ssl.create_default_context(cadata=identity.ca_pem.decode("ascii"))
+    try:
+        roots = identity.ca_pem + read_proxy_ca(settings.proxy_ca_file)
+    except IdentityError as error:
+        return Finding(
+            "control plane", Verdict.FAILED, str(error), "correct the file or the setting"
+        )
+    context = ssl.create_default_context(cadata=roots.decode("ascii"))
     context.set_alpn_protocols(["h2"])
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
@@ -116,7 +133,8 @@ async def _control_plane(identity: Identity) -> Finding:
             "control plane",
             Verdict.FAILED,
             f"{identity.address} shows a certificate that is not of our control plane: {error.verify_message}",
-            "check the address; or join again with a new token",
+            "check the address; when a proxy ends TLS there, give its CA with SKERRY_AGENT_PROXY_CA_FILE; "
+            "or join again with a new token",
         )
     except (OSError, TimeoutError) as error:
         return Finding(

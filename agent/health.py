@@ -10,13 +10,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from skerry.version import VERSION
 
@@ -34,12 +35,22 @@ class ListenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateView:
+    """What the HTTP side may know of the agent's certificate; `last_error` is why the last renewal failed."""
+
+    expire_time: datetime
+    renewals: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """What the HTTP side may know of the link."""
 
     state: LinkState
     round_trip_seconds: float
     last_error: str
+    certificate: CertificateView | None = None
 
 
 class Health(Collector):
@@ -85,6 +96,22 @@ class Health(Collector):
             "Tasks of the event loop; they should not grow with time.",
             value=float(self._tasks),
         )
+        if link.certificate is not None:
+            yield GaugeMetricFamily(
+                "skerry_agent_certificate_expire_timestamp_seconds",
+                "When the agent's certificate ends, in seconds since 1970.",
+                value=link.certificate.expire_time.timestamp(),
+            )
+            yield CounterMetricFamily(
+                "skerry_agent_certificate_renewals",
+                "Certificates got since the start.",
+                value=link.certificate.renewals,
+            )
+            yield GaugeMetricFamily(
+                "skerry_agent_certificate_renewal_failing",
+                "1 while the last try to renew the certificate failed.",
+                value=float(bool(link.certificate.last_error)),
+            )
         add_ons = GaugeMetricFamily(
             "skerry_agent_add_on_state", "1 for the state it is in.", labels=["add_on", "state"]
         )

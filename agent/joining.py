@@ -11,7 +11,7 @@ import structlog
 from skerry.version import VERSION
 from skerry.wire.join_token import JoinToken, JoinTokenError
 
-from agent.link import EnrolmentError, Identity, IdentityError, IdentityStore, enrol
+from agent.link import EnrolmentError, Identity, IdentityError, IdentityStore, enrol, read_proxy_ca
 from agent.settings import AgentSettings
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,12 @@ async def identify(settings: AgentSettings) -> Identity:
     except JoinTokenError as error:
         raise EnrolmentError(str(error)) from error
     _check_writable(settings.state_dir)  # before the token is used up
-    joined = await enrol(decoded, store, agent_version=VERSION)
+    joined = await enrol(
+        decoded,
+        store,
+        agent_version=VERSION,
+        proxy_ca_pem=read_proxy_ca(settings.proxy_ca_file),
+    )
     _remember(settings.state_dir, token)
     if identity is not None:
         log.info("agent_joined_again", before=identity.cluster, now=joined.cluster)

@@ -55,6 +55,8 @@ class AgentSettings(BaseSettings):
     """A file with the join token. Read only while the agent has no identity, or when it has changed."""
     state_dir: Path = Path("/var/lib/skerry-agent")
     """Where the identity and the journal of commands are. Must survive a restart."""
+    proxy_ca_file: Path | None = None
+    """CA certificates in PEM of a proxy that ends TLS in front of the control plane; trusted beside the control plane's own CA."""
     kubeconfig: Path | None = None
     """The cluster to look after. Left out: the pod's service account, else $KUBECONFIG or ~/.kube/config."""
     context: str | None = None

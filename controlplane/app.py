@@ -64,6 +64,7 @@ from controlplane.pki.given import read_pair
 from controlplane.pki.server_certificate import ServerCertificate
 from controlplane.services.access import AccessService
 from controlplane.services.addons import AddOnService
+from controlplane.services.agent_identities import AgentIdentities
 from controlplane.services.agent_sessions import AgentSessionService
 from controlplane.services.apps import AppService
 from controlplane.services.authorization import Authorizer
@@ -150,7 +151,13 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         presence = Presence(store=store, clock=clock)
         await presence.load()
         housekeeping = Housekeeping(store=store, clock=clock)
-        certificates = AgentCertificates(authority, ttl=settings.agent_certificate_ttl)
+        certificates = AgentCertificates(
+            authority,
+            ttl=settings.agent_certificate_ttl,
+            grace=settings.agent_certificate_grace,
+            clock=clock,
+        )
+        identities = AgentIdentities(store=store, ca=certificates, agents=agents, presence=presence)
         access = AccessService(store=store, clock=clock, ids=ids)
         passwords = Passwords()
         token_maker = TokenMaker(ids)
@@ -189,7 +196,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         terminals = TerminalService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents
         )
-        sessions = AgentSessionService(store=store, clock=clock, presence=presence, ca=certificates)
+        sessions = AgentSessionService(
+            store=store, clock=clock, presence=presence, identities=identities
+        )
 
         # The listeners. Ports are taken before anything runs, so that a taken one is an error and not half a start.
         metrics = CollectorRegistry()
@@ -237,6 +246,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 clusters=ClusterServicer(
                     clusters,
                     add_ons,
+                    identities,
                     agent_address=agent_address,
                     ca_der=authority.certificate_der,
                 ),

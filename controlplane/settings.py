@@ -138,8 +138,13 @@ class Settings(BaseSettings):
     server_certificate_ttl: Duration = timedelta(days=90)
     """Life of the server certificate; a new one is made when a third of it is left."""
 
-    agent_certificate_ttl: Duration = timedelta(days=30)
-    """Life of an agent's certificate. An agent does not renew its certificate yet: after that long it must join again."""
+    agent_certificate_ttl: Duration = Field(
+        default=timedelta(hours=48), ge=timedelta(hours=24), le=timedelta(hours=72)
+    )
+    """Life of an agent's certificate, 24 h to 72 h. The agent gets the next one over its link when a third is left."""
+
+    agent_certificate_grace: Duration = timedelta(days=30)
+    """How long after its certificate has ended an agent that was away may still renew it; after that it must join again."""
 
     admin_token_file: Path | None = None
     """The first admin token is written there (mode 0600) on the first start, and not to standard output."""

@@ -22,7 +22,9 @@ from agent.link.handlers import (
 from agent.link.identity import Identity, IdentityStore
 from agent.link.journal import Journal
 from agent.link.link import Link, LinkState
+from agent.link.renewal import Renewer
 from agent.link.reports import ReportBoard
+from agent.link.roots import read_proxy_ca
 
 __all__ = [
     "CommandHandler",
@@ -38,6 +40,7 @@ __all__ = [
     "LinkRefused",
     "LinkState",
     "Progress",
+    "Renewer",
     "ReportBoard",
     "Stream",
     "StreamData",
@@ -45,4 +48,5 @@ __all__ = [
     "StreamHandler",
     "StreamHandlers",
     "enrol",
+    "read_proxy_ca",
 ]

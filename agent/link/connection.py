@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC
 
 import grpc
 import grpc.aio
@@ -16,7 +17,7 @@ from skerry.wire.session import LinkStream, Session
 
 from agent.link.commands import CommandRunner
 from agent.link.errors import JournalError
-from agent.link.identity import Identity
+from agent.link.renewal import Renewer
 from agent.link.reports import ReportBoard
 from agent.link.streams import StreamRunner
 from agent.link.transport import CHANNEL_OPTIONS, CallTransport
@@ -39,20 +40,23 @@ class Ending:
 class AgentConnection:
     """Dials, proves who we are, and carries everything until the connection ends.
 
-    Implements the `SessionOwner` of the wire and the `Outbox` of the commands.
+    Implements the `SessionOwner` of the wire and the `Outbox` of the commands and of the renewal.
     """
 
     def __init__(
         self,
         *,
-        identity: Identity,
+        renewer: Renewer,
+        proxy_ca_pem: bytes,
         agent_version: str,
         boot_id: str,
         commands: CommandRunner,
         streams: StreamRunner,
         board: ReportBoard,
     ) -> None:
-        self._identity = identity
+        self._renewer = renewer
+        self._identity = renewer.identity
+        self._proxy_ca_pem = proxy_ca_pem
         self._agent_version = agent_version
         self._boot_id = boot_id
         self._commands = commands
@@ -76,7 +80,9 @@ class AgentConnection:
     async def run(self) -> Ending:
         """Carry the connection until it ends. Cancelling it ends the connection."""
         loop = asyncio.get_running_loop()
-        credentials = grpc.ssl_channel_credentials(root_certificates=self._identity.ca_pem)
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=self._identity.ca_pem + self._proxy_ca_pem
+        )
         error: WireError | None = None
         async with grpc.aio.secure_channel(
             self._identity.address, credentials, options=CHANNEL_OPTIONS
@@ -93,6 +99,7 @@ class AgentConnection:
             finally:
                 self._board.subscribe(None)
                 self._commands.detach(self)
+                self._renewer.detach(self)
                 if session.tasks:
                     await asyncio.wait(set(session.tasks))
         connected = loop.time() - self._connected_at if self._connected_at is not None else 0.0
@@ -114,6 +121,10 @@ class AgentConnection:
                 self._commands.cancel(frame.command_cancel.seq)
             case "result_ack":
                 self._commands.acknowledged(frame.result_ack.seq)
+            case "renew_result":
+                self._renewer.answered(frame.renew_result)
+            case "renew_now":
+                self._renewer.ask(frame.renew_now.reason)
             case "report_ack":
                 self._board.acknowledged(frame.report_ack.key, frame.report_ack.version)
 
@@ -161,6 +172,12 @@ class AgentConnection:
             )
             self._exchange(link_pb2.Frame(command_result=short), ("result", result.seq))
 
+    def renewal(self, frame: link_pb2.Frame) -> None:
+        """A frame about our next certificate."""
+        if session := self._live():
+            session.connection.send_control(frame)
+            session.wake()
+
     def fail(self, error: JournalError) -> None:
         """Commands cannot be taken on: come back later, then they are sent again."""
         if session := self._live():
@@ -194,6 +211,7 @@ class AgentConnection:
             last_command_seq=self._commands.last_seq,
             certificate=self._identity.certificate_der,
             signature=self._identity.sign(challenge.nonce),
+            renewal=self._renewer.for_hello(challenge.now.ToDatetime(UTC)),
         )
         self._session.connection.send_control(link_pb2.Frame(hello=hello))
 
@@ -204,6 +222,9 @@ class AgentConnection:
         session.set_timer()
         self._connected_at = session.now()
         log.info("link_up", cluster=welcome.cluster, epoch=welcome.epoch)
+        if welcome.HasField("renewal"):
+            self._renewer.answered(welcome.renewal)
+        self._renewer.attach(self)
         self._commands.attach(self)
         self._board.subscribe(self._report)
         for report in self._board.pending():

@@ -10,15 +10,14 @@ import grpc
 import grpc.aio
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from google.rpc import error_details_pb2, status_pb2
 from skerry.agent.v1 import enrollment_pb2, enrollment_pb2_grpc
 from skerry.wire.join_token import JoinToken
 
 from agent.link.errors import EnrolmentError
 from agent.link.identity import Identity, IdentityStore, ca_pem
+from agent.link.renewal import signing_request
 from agent.link.transport import CHANNEL_OPTIONS
 
 log = structlog.get_logger(__name__)
@@ -33,21 +32,26 @@ _REASONS = {
 
 
 async def enrol(
-    token: JoinToken, store: IdentityStore, *, agent_version: str, timeout_seconds: float = 15.0
+    token: JoinToken,
+    store: IdentityStore,
+    *,
+    agent_version: str,
+    proxy_ca_pem: bytes = b"",
+    timeout_seconds: float = 15.0,
 ) -> Identity:
-    """Trade the token for an identity and keep it.
+    """Trade the token for an identity and keep it. `proxy_ca_pem` is trusted beside the token's CA.
 
     Raises `EnrolmentError` (one sentence with the way out) or `IdentityError` (the disk).
     """
     key = ec.generate_private_key(ec.SECP256R1())
     request = enrollment_pb2.EnrollRequest(
-        token=token.secret_text, csr=_signing_request(key), agent_version=agent_version
+        token=token.secret_text, csr=signing_request(key), agent_version=agent_version
     )
     try:
         roots = ca_pem((token.ca_der,))
     except ValueError as error:
         raise EnrolmentError(f"the join token's CA certificate is damaged; {_NEW_TOKEN}") from error
-    credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+    credentials = grpc.ssl_channel_credentials(root_certificates=roots + proxy_ca_pem)
     async with grpc.aio.secure_channel(
         token.address, credentials, options=CHANNEL_OPTIONS
     ) as channel:
@@ -68,7 +72,8 @@ def explain_unreachable(address: str, details: str) -> str:
     if "certificate_verify_failed" in text or "certificate verify failed" in text:
         return (
             f"the server at {address} is not the control plane of this agent's join token: its certificate "
-            "is from another CA. Check the address, or join again with a new token"
+            "is from another CA. Check the address, or join again with a new token. When a proxy ends TLS there, "
+            "give the agent the proxy's CA with SKERRY_AGENT_PROXY_CA_FILE"
         )
     if "hostname verification" in text or "peer name" in text:
         return (
@@ -81,12 +86,6 @@ def explain_unreachable(address: str, details: str) -> str:
         f"the control plane at {address} cannot be reached; check that it runs and that the address "
         "and the way to it are right"
     )
-
-
-def _signing_request(key: ec.EllipticCurvePrivateKey) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "skerry-agent")])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return request.public_bytes(serialization.Encoding.DER)
 
 
 def _identity(

@@ -1,7 +1,7 @@
 """Who this agent is: a key, the certificate the control plane gave for it, and the CA to trust.
 
 Kept in one file of the state directory, written atomically and readable by its owner only, so that a
-crash leaves either the old identity or the new one. Made by `enrol`, used by `link`.
+crash leaves either the old identity or the new one. Made by `enrol`, renewed by `renewal`, used by `link`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,13 @@ class Identity:
     def expire_time(self) -> datetime:
         """When the certificate ends."""
         return x509.load_der_x509_certificate(self.certificate_der).not_valid_after_utc
+
+    @property
+    def generation(self) -> int:
+        """Which of the cluster's certificates it is, 0 when it does not say."""
+        subject = x509.load_der_x509_certificate(self.certificate_der).subject
+        numbers = subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)
+        return int(numbers[0].value) if numbers else 0
 
     def life_left(self, now: datetime) -> float:
         """The share of the certificate's life that is left, 0 when it has ended."""
@@ -132,6 +139,9 @@ def ca_pem(certificates_der: tuple[bytes, ...]) -> bytes:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
+    # What a crash left behind is a key nobody needs.
+    for stale in path.parent.glob(f".{path.name}.*"):
+        stale.unlink(missing_ok=True)
     # mkstemp makes the file 0600 from the start: the key is never readable by others.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -22,14 +22,15 @@ from agent.link.connection import AgentConnection, Ending
 from agent.link.enrol import explain_unreachable
 from agent.link.errors import LinkRefused
 from agent.link.handlers import CommandHandlers, StreamHandlers
-from agent.link.identity import Identity
+from agent.link.identity import Identity, IdentityStore
 from agent.link.journal import Journal
+from agent.link.renewal import Renewer
 from agent.link.reports import ReportBoard
 from agent.link.streams import StreamRunner
 
 log = structlog.get_logger(__name__)
 
-_RENEW_BELOW = 1 / 3
+_WARN_BELOW = 1 / 5  # it should have been renewed by then
 _JOIN_AGAIN = (
     "make a join token with `skerry cluster join-token`, remove the agent's identity and start it "
     "with the token"
@@ -52,16 +53,25 @@ class Link:
         self,
         *,
         identity: Identity,
+        store: IdentityStore,
         journal: Journal,
         board: ReportBoard,
         stream_handlers: StreamHandlers,
         command_handlers: CommandHandlers,
         agent_version: str,
         boot_id: str,
+        proxy_ca_pem: bytes = b"",
         backoff: Backoff | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._identity = identity
+        self._proxy_ca_pem = proxy_ca_pem
+        self.renewer = Renewer(
+            identity,
+            store,
+            rng=random.Random(),  # noqa: S311 - jitter, not a secret
+            now=now,
+        )
+        """Keeps the identity young."""
         self._board = board
         self._agent_version = agent_version
         self._boot_id = boot_id
@@ -98,10 +108,11 @@ class Link:
         await self._commands.open()
         working = asyncio.get_running_loop().create_task(self._commands.run(), name="link-commands")
         linking = asyncio.get_running_loop().create_task(self._keep_up(), name="link-keep-up")
+        renewing = asyncio.get_running_loop().create_task(self.renewer.run(), name="link-renewal")
+        tasks = {working, linking, renewing}
         try:
-            await asyncio.wait({working, linking}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks = {working, linking}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -114,7 +125,8 @@ class Link:
         while True:
             self._warn_of_expiry()
             connection = self._connection = AgentConnection(
-                identity=self._identity,
+                renewer=self.renewer,
+                proxy_ca_pem=self._proxy_ca_pem,
                 agent_version=self._agent_version,
                 boot_id=self._boot_id,
                 commands=self._commands,
@@ -147,8 +159,7 @@ class Link:
             case link_pb2.GO_AWAY_REASON_REVOKED:
                 self._refused = True
                 raise LinkRefused(
-                    f"the control plane has revoked this agent's identity: {go_away.message}; to come back, "
-                    f"{_JOIN_AGAIN}"
+                    f"the control plane does not want this agent back: {go_away.message}. To come back, {_JOIN_AGAIN}"
                 )
             case link_pb2.GO_AWAY_REASON_UNAUTHENTICATED:
                 return (
@@ -179,7 +190,7 @@ class Link:
 
     def _explain(self, ending: Ending) -> str:
         error = ending.error
-        address = self._identity.address
+        address = self.renewer.identity.address
         match error:
             case None:
                 return "the control plane closed the connection"
@@ -195,10 +206,10 @@ class Link:
                 return str(error)
 
     def _warn_of_expiry(self) -> None:
-        left = self._identity.life_left(self._now())
-        if left < _RENEW_BELOW:
+        identity = self.renewer.identity
+        if identity.life_left(self._now()) < _WARN_BELOW:
             log.warning(
-                "certificate_expires_soon" if left else "certificate_expired",
-                expires=self._identity.expire_time.isoformat(),
-                way_out=_JOIN_AGAIN,
+                "certificate_not_renewed",
+                expires=identity.expire_time.isoformat(),
+                error=self.renewer.last_error or "the control plane was not reached in time",
             )

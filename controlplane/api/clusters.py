@@ -9,8 +9,9 @@ from controlplane.api import caller, streams
 from controlplane.api.convert import clusters as convert
 from controlplane.api.convert import common
 from controlplane.api.interceptors.call import Context
-from controlplane.domain.names import ClusterName
+from controlplane.domain.names import ClusterName, JoinTokenName
 from controlplane.services.addons import AddOnService
+from controlplane.services.agent_identities import AgentIdentities
 from controlplane.services.clusters import ClusterService
 
 
@@ -21,12 +22,14 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         self,
         clusters: ClusterService,
         add_ons: AddOnService,
+        identities: AgentIdentities,
         *,
         agent_address: str,
         ca_der: bytes,
     ) -> None:
         self._clusters = clusters
         self._add_ons = add_ons
+        self._identities = identities
         self._agent_address = agent_address
         self._ca_der = ca_der
 
@@ -93,6 +96,40 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
             expire_time=common.timestamp(issued.expire_time),
             agent_address=address,
         )
+
+    async def ListJoinTokens(
+        self, request: cluster_pb2.ListJoinTokensRequest, _context: Context
+    ) -> cluster_pb2.ListJoinTokensResponse:
+        parent = ClusterName.parse(request.parent, "parent")
+        page = await self._clusters.list_join_tokens(parent, common.page_request(request))
+        return cluster_pb2.ListJoinTokensResponse(
+            join_tokens=[convert.join_token(parent, item) for item in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def DeleteJoinToken(
+        self, request: cluster_pb2.DeleteJoinTokenRequest, _context: Context
+    ) -> cluster_pb2.DeleteJoinTokenResponse:
+        await self._clusters.delete_join_token(
+            JoinTokenName.parse(request.name), key=caller.idempotency_key(request)
+        )
+        return cluster_pb2.DeleteJoinTokenResponse()
+
+    async def RevokeClusterIdentity(
+        self, request: cluster_pb2.RevokeClusterIdentityRequest, _context: Context
+    ) -> cluster_pb2.RevokeClusterIdentityResponse:
+        cluster = await self._identities.revoke(
+            ClusterName.parse(request.name), key=caller.idempotency_key(request)
+        )
+        return cluster_pb2.RevokeClusterIdentityResponse(cluster=convert.cluster(cluster))
+
+    async def RotateClusterIdentity(
+        self, request: cluster_pb2.RotateClusterIdentityRequest, _context: Context
+    ) -> cluster_pb2.RotateClusterIdentityResponse:
+        cluster = await self._identities.rotate(
+            ClusterName.parse(request.name), key=caller.idempotency_key(request)
+        )
+        return cluster_pb2.RotateClusterIdentityResponse(cluster=convert.cluster(cluster))
 
     async def ListAddOns(
         self, request: cluster_pb2.ListAddOnsRequest, _context: Context

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from controlplane.domain.agent_identity import IdentityState
 from controlplane.domain.names import ClusterName
 
 # How long after the last sign of life a cluster reads UNKNOWN before it reads OFFLINE.
@@ -71,6 +72,19 @@ class ClusterFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityStatus:
+    """What people may know of the identity of a cluster's agent; see `domain.agent_identity`."""
+
+    state: IdentityState
+    message: str
+    generation: int
+    used_generation: int
+    expire_time: datetime
+    renewal_pending: bool
+    used_authority: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """One Kubernetes cluster.
 
@@ -91,6 +105,7 @@ class Cluster:
     generation: int
     create_time: datetime
     update_time: datetime
+    identity: IdentityStatus | None = None
 
     @property
     def etag(self) -> str:
@@ -128,17 +143,12 @@ class AgentIdentity:
     cluster_uid: str
     cluster: ClusterName
     public_key_der: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AgentCertificate:
-    """A certificate given to an agent; one cluster has one valid certificate, the one of the highest generation."""
-
-    cluster_uid: str
-    fingerprint: bytes
-    generation: int
-    create_time: datetime
-    expire_time: datetime
+    generation: int = 0
+    """Of the certificate shown."""
+    authority: bytes = b""
+    """SHA-256 of the CA certificate that signed it."""
+    expired: bool = False
+    """It ended within the grace window: the agent gets in only by renewing it in the same breath."""
 
 
 @dataclass(frozen=True, slots=True)

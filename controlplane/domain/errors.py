@@ -70,6 +70,10 @@ class CredentialsInvalid(SkerryError):
     reason = "CREDENTIALS_INVALID"
 
 
+class AgentRefused(CredentialsInvalid):
+    """The agent's identity is not valid and will not become so: it was revoked, locked or replaced. For the link only."""
+
+
 class PermissionDenied(SkerryError):
     """The caller is known but may not do this."""
 
@@ -167,6 +171,13 @@ class AgentNeverJoined(SkerryError):
 
     code = StatusCode.FAILED_PRECONDITION
     reason = "AGENT_NEVER_JOINED"
+
+
+class AgentRevoked(SkerryError):
+    """The identity of the cluster's agent was revoked."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "AGENT_REVOKED"
 
 
 class ComposeRejected(SkerryError):
@@ -340,6 +351,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         ResumeTokenExpired,
         AgentOffline,
         AgentNeverJoined,
+        AgentRevoked,
         ComposeRejected,
         DeployInProgress,
         ResourceInUse,

@@ -40,7 +40,7 @@ def _parse(text: str, pattern: tuple[str, ...], field: str, *, wildcard: bool) -
 
 
 def _segment_ok(part: str, wanted: str) -> bool:
-    if wanted in ("{deployment}", "{operation}", "{terminal}", "{link}"):
+    if wanted in ("{deployment}", "{operation}", "{terminal}", "{link}", "{join_token}"):
         return is_ulid(part)
     if wanted == "{revision}":
         return part.isascii() and part.isdigit() and part[0] != "0" and len(part) < 16
@@ -198,6 +198,22 @@ class ClusterName:
 
     def __str__(self) -> str:
         return f"clusters/{self.cluster}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JoinTokenName:
+    """`clusters/{cluster}/joinTokens/{join_token}`."""
+
+    cluster: str
+    join_token: str
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> Self:
+        shape = ("clusters", "{cluster}", "joinTokens", "{join_token}")
+        return cls(*_parse(text, shape, field, wildcard=False))
+
+    def __str__(self) -> str:
+        return f"clusters/{self.cluster}/joinTokens/{self.join_token}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,7 @@ from controlplane.domain.commands import Command, CommandOutcome, CommandProgres
 from controlplane.domain.errors import SkerryError, StatusCode, StorageUnavailable
 from controlplane.domain.reports import Report
 from controlplane.link import codec
+from controlplane.link.renewals import Identities
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ _MAX_TRIES = 3
 _RETRY_SECONDS = 1.0
 
 
-class AgentSessions(Protocol):
+class AgentSessions(Identities, Protocol):
     """What the link needs of `services.agent_sessions`; see there."""
 
     async def authenticate(self, certificate_der: bytes) -> AgentIdentity: ...

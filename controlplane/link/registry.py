@@ -113,6 +113,11 @@ class AgentRegistry:
             self._open(cluster_uid, open_), "compose schema", self._check_seconds
         ).text()
 
+    def ask_to_renew(self, cluster_uid: str, reason: str) -> None:
+        """Ask for a new certificate now."""
+        if (session := self._sessions.get(cluster_uid)) and session.renewals:
+            session.renewals.ask(reason)
+
     async def disconnect(self, cluster_uid: str, reason: str) -> None:
         """Cut the link because the agent's identity is no longer valid."""
         if session := self._sessions.get(cluster_uid):

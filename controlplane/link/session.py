@@ -21,10 +21,11 @@ from skerry.wire.session import LinkStream, Session, Transport
 
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import AgentIdentity
-from controlplane.domain.errors import CredentialsInvalid, SkerryError, StatusCode
+from controlplane.domain.errors import AgentRefused, CredentialsInvalid, SkerryError, StatusCode
 from controlplane.link import proof
 from controlplane.link.courier import AgentSessions, Courier
 from controlplane.link.metrics import LinkMetrics
+from controlplane.link.renewals import Renewals
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ class AgentSession:
         self.epoch = 0
         self.courier: Courier | None = None
         """Carries commands, results and reports; there once the agent is admitted."""
+        self.renewals: Renewals | None = None
+        """Gives the agent its next certificate; there once the agent is admitted."""
         self._hello: asyncio.Future[link_pb2.Hello] = loop.create_future()
         self._parting = ""
         self._attended = False
@@ -94,7 +97,8 @@ class AgentSession:
         running = asyncio.get_running_loop().create_task(self.wire.run(), name="agent-link")
         try:
             if await self._hello_before(running) and (courier := await self._admit()):
-                await self._attend(running, courier)
+                assert self.renewals is not None  # noqa: S101 - made in _admit
+                await self._attend(running, courier, self.renewals)
             await asyncio.wait({running})
         finally:
             running.cancel()
@@ -121,6 +125,9 @@ class AgentSession:
             if self._hello.done():
                 raise ProtocolError("a second Hello")
             self._hello.set_result(frame.hello)
+        elif kind in ("renew_request", "renew_stored"):
+            if self.renewals is not None:
+                self.renewals.take(kind, frame)
         elif self.courier is not None:
             self.courier.take(kind, frame)
 
@@ -161,9 +168,27 @@ class AgentSession:
         try:
             identity = await self._sessions.authenticate(hello.certificate)
             proof.check(identity.public_key_der, self._nonce, hello.signature)
+            if identity.expired and not hello.HasField("renewal"):
+                raise CredentialsInvalid(
+                    "the certificate has expired and this agent does not renew it: update the agent, or make a join "
+                    "token with `skerry cluster join-token` and join again"
+                )
             self.epoch = await self._sessions.connected(
                 identity, agent_version=hello.agent_version[:64], boot_id=hello.boot_id[:64]
             )
+            self.renewals = self._renewals(identity)
+            renewal = None
+            if hello.HasField("renewal"):
+                renewal = await self.renewals.answer(hello.renewal)
+            if identity.expired and (renewal is None or not renewal.certificate):
+                raise CredentialsInvalid(
+                    "the certificate has expired and could not be renewed: "
+                    + (renewal.error.message if renewal else "another connection is newer")
+                )
+        except AgentRefused as error:
+            log.warning("agent_refused", error=error.message)
+            self.send_away(link_pb2.GO_AWAY_REASON_REVOKED, error.message)
+            return None
         except CredentialsInvalid as error:
             log.warning("agent_refused", error=error.message)
             self.send_away(link_pb2.GO_AWAY_REASON_UNAUTHENTICATED, error.message)
@@ -195,6 +220,7 @@ class AgentSession:
             now=self._now(),
             ping_interval_ms=round(self._ping_seconds * 1000),
             cluster=str(identity.cluster),
+            renewal=renewal,
         )
         self.wire.connection.send_control(link_pb2.Frame(welcome=welcome))
         self.wire.connection.establish(
@@ -211,26 +237,44 @@ class AgentSession:
         )
         return self.courier
 
+    def _renewals(self, identity: AgentIdentity) -> Renewals:
+        def send(frame: link_pb2.Frame) -> None:
+            self.wire.connection.send_control(frame)
+            self.wire.wake()
+
+        return Renewals(
+            self._sessions,
+            self._clock,
+            identity=identity,
+            epoch=self.epoch,
+            send=send,
+            refuse=lambda message: self.send_away(link_pb2.GO_AWAY_REASON_REVOKED, message),
+        )
+
     # Life
 
-    async def _attend(self, running: asyncio.Task[None], courier: Courier) -> None:
+    async def _attend(
+        self, running: asyncio.Task[None], courier: Courier, renewals: Renewals
+    ) -> None:
         """Work for an admitted agent until the connection ends."""
         self._attended = True
         self._metrics.session_opened()
         loop = asyncio.get_running_loop()
         worker = loop.create_task(courier.run(), name="agent-link-worker")
         observer = loop.create_task(self._observe(), name="agent-link-observer")
+        renewing = loop.create_task(renewals.run(), name="agent-link-renewals")
+        helpers = {worker, observer, renewing}
         try:
-            await asyncio.wait({running, worker, observer}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (worker, observer):
+            await asyncio.wait({running, *helpers}, return_when=asyncio.FIRST_COMPLETED)
+            for task in helpers:
                 if task.done() and not task.cancelled() and (error := task.exception()):
                     log.error("agent_session_failed", cluster_uid=self.cluster_uid, exc_info=error)
                     self.wire.close(_FLUSH_SECONDS)
         finally:
-            worker.cancel()
-            observer.cancel()
+            for task in helpers:
+                task.cancel()
             self._directory.remove(self)
-            await asyncio.wait({worker, observer})
+            await asyncio.wait(helpers)
             self._count()
             try:
                 await self._sessions.disconnected(self.cluster_uid, self.epoch)

@@ -40,9 +40,14 @@ class IssuedCertificate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AgentCertificate:
-    """What a verified agent certificate says. `public_key_der` is a SubjectPublicKeyInfo."""
+    """What a verified agent certificate says. `public_key_der` is a SubjectPublicKeyInfo.
+
+    `generation` is 0 for certificates from before there were generations. `authority` is the fingerprint of the CA certificate.
+    """
 
     cluster_uid: str
+    generation: int
+    authority: bytes
     fingerprint: bytes
     public_key_der: bytes
     expire_time: datetime.datetime
@@ -108,6 +113,11 @@ class CertificateAuthority:
         return files.encode_certificate(self._certificate)
 
     @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the authority's certificate."""
+        return self._certificate.fingerprint(hashes.SHA256())
+
+    @property
     def expire_time(self) -> datetime.datetime:
         """When everything signed stops being valid."""
         return self._certificate.not_valid_after_utc
@@ -130,18 +140,24 @@ class CertificateAuthority:
         )
 
     def sign_agent(
-        self, csr_der: bytes, *, cluster_uid: str, ttl: datetime.timedelta
+        self,
+        csr_der: bytes,
+        *,
+        cluster_uid: str,
+        ttl: datetime.timedelta,
+        generation: int = 0,
     ) -> IssuedCertificate:
         """Certifies the key of a PKCS #10 request as the agent of a cluster; the request's names are ignored.
 
-        Raises InvalidSigningRequest.
+        The generation goes into the subject's serial number. Raises InvalidSigningRequest.
         """
-        public_key = _requested_key(csr_der)
+        public_key = requested_key(csr_der)
         builder = self._builder(
             common_name=cluster_uid,
             public_key=public_key,
             ttl=ttl,
             usage=ExtendedKeyUsageOID.CLIENT_AUTH,
+            generation=generation,
         ).add_extension(
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe_id(cluster_uid))]),
             critical=False,
@@ -153,10 +169,12 @@ class CertificateAuthority:
             expire_time=certificate.not_valid_after_utc,
         )
 
-    def verify_agent(self, certificate_der: bytes) -> AgentCertificate:
-        """Says whose certificate this is, if it is one of an agent's, signed here and within its life.
+    def verify_agent(
+        self, certificate_der: bytes, *, grace: datetime.timedelta = datetime.timedelta(0)
+    ) -> AgentCertificate:
+        """Says whose certificate this is, if it is one of an agent's, signed here and within its life or `grace` behind it.
 
-        Whether it was revoked since is for the caller to look up by its fingerprint. Raises InvalidCertificate.
+        Whether it was revoked since is for the caller to look up by its generation. Raises InvalidCertificate.
         """
         if len(certificate_der) > MAX_CERTIFICATE_BYTES:
             raise InvalidCertificate("the certificate is larger than 16 KiB")
@@ -169,6 +187,8 @@ class CertificateAuthority:
             names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             uris = names.get_values_for_type(x509.UniformResourceIdentifier)
             public_key = certificate.public_key()
+            numbers = certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
+            generation = int(numbers[0].value) if numbers else 0
         except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
             raise InvalidCertificate(
                 "not a certificate of an agent of this control plane"
@@ -187,13 +207,15 @@ class CertificateAuthority:
         now = self._clock()
         if now < certificate.not_valid_before_utc:
             raise InvalidCertificate("the certificate is not valid yet: compare the clocks")
-        if now > certificate.not_valid_after_utc:
+        if now > certificate.not_valid_after_utc + grace:
             raise InvalidCertificate(
-                f"the certificate expired at {certificate.not_valid_after_utc.isoformat()}: "
-                "join the agent again with a new join token"
+                f"the certificate expired at {certificate.not_valid_after_utc.isoformat()}, too long ago to renew it: "
+                "make a join token with `skerry cluster join-token` and join the agent again"
             )
         return AgentCertificate(
             cluster_uid=uris[0].removeprefix(prefix),
+            generation=generation,
+            authority=self.fingerprint,
             fingerprint=certificate.fingerprint(hashes.SHA256()),
             public_key_der=public_key.public_bytes(
                 serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -208,11 +230,15 @@ class CertificateAuthority:
         public_key: ec.EllipticCurvePublicKey,
         ttl: datetime.timedelta,
         usage: x509.ObjectIdentifier,
+        generation: int = 0,
     ) -> x509.CertificateBuilder:
         now = self._clock()
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+        if generation:
+            names.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, str(generation)))
         return (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+            .subject_name(x509.Name(names))
             .issuer_name(self._certificate.subject)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
@@ -242,7 +268,8 @@ def general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _requested_key(csr_der: bytes) -> ec.EllipticCurvePublicKey:
+def requested_key(csr_der: bytes) -> ec.EllipticCurvePublicKey:
+    """The key that a signing request asks to certify, proven by its signature. Raises InvalidSigningRequest."""
     if len(csr_der) > MAX_SIGNING_REQUEST_BYTES:
         raise InvalidSigningRequest("the signing request is larger than 16 KiB")
     try:

@@ -18,10 +18,10 @@ from controlplane.domain.commands import (
     CommandProgress,
     CommandState,
 )
-from controlplane.domain.errors import CredentialsInvalid, StorageUnavailable
+from controlplane.domain.errors import AgentRefused, StorageUnavailable
 from controlplane.domain.reports import Report
+from controlplane.services.agent_identities import AgentIdentities, Renewal
 from controlplane.services.outcomes import apply_outcome
-from controlplane.services.ports import CertificateAuthority
 from controlplane.services.presence import Presence
 from controlplane.services.progress import apply_acknowledgement, apply_progress
 from controlplane.services.reports import apply_report
@@ -34,48 +34,58 @@ class AgentSessionService:
     """Connections, commands and reports of agents."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, presence: Presence, ca: CertificateAuthority
+        self, *, store: Store, clock: Clock, presence: Presence, identities: AgentIdentities
     ) -> None:
         self._store = store
         self._clock = clock
         self._presence = presence
-        self._ca = ca
+        self._identities = identities
 
     async def authenticate(self, certificate_der: bytes) -> AgentIdentity:
         """Who this certificate belongs to; the caller must still check the proof of its key.
 
-        Raises CredentialsInvalid when it is not from this CA, has expired, was replaced by a newer enrolment, or its
-        cluster was deleted.
+        Raises CredentialsInvalid when it is not from this CA or has expired, AgentRefused when it is not to come back.
         """
-        verified = self._ca.verify(certificate_der)
-        async with self._store.reading() as tx:
-            cluster = await tx.clusters.get_by_uid(verified.cluster_uid)
-            current = await tx.certificates.get(verified.cluster_uid)
-        if cluster is None or current is None:
-            raise CredentialsInvalid("the cluster of this certificate was deleted")
-        if current.fingerprint != verified.fingerprint:
-            raise CredentialsInvalid(
-                f"this certificate was replaced: another agent enrolled for {cluster.name}"
-            )
-        return AgentIdentity(cluster.uid, cluster.name, verified.public_key_der)
+        return await self._identities.identify(certificate_der)
 
     async def connected(self, identity: AgentIdentity, *, agent_version: str, boot_id: str) -> int:
         """Record a new connection and return its epoch, higher than that of every connection of this agent before.
 
-        Raises CredentialsInvalid when the cluster was deleted meanwhile.
+        The proof of the identity's key must have been checked. Raises AgentRefused when the identity is not valid any more,
+        or when this shows that there is a copy of it: then the connection that is up ends, too.
         """
+        epoch: int | None = None
         async with self._store.transaction(durable=False) as tx:
-            epoch = await tx.clusters.begin_connection(
-                identity.cluster_uid,
-                agent_version=agent_version[:100],
-                boot_id=boot_id[:100],
-                now=tx.now,
-            )
-            if epoch is None:
-                raise CredentialsInvalid(f"{identity.cluster} was deleted")
-            await tx.clusters.note_connection_change(identity.cluster_uid)
-            tx.after_commit(lambda: self._presence.connected(identity.cluster_uid, epoch))
+            refusal = await self._identities.admit(tx, identity)
+            if refusal is None:
+                epoch = await tx.clusters.begin_connection(
+                    identity.cluster_uid,
+                    agent_version=agent_version[:100],
+                    boot_id=boot_id[:100],
+                    now=tx.now,
+                )
+            if epoch is not None:
+                live = epoch
+                await tx.clusters.note_connection_change(identity.cluster_uid)
+                tx.after_commit(lambda: self._presence.connected(identity.cluster_uid, live))
+        if refusal is not None:
+            await self._identities.refused(identity, refusal)
+            raise refusal
+        if epoch is None:
+            raise AgentRefused(f"{identity.cluster} was deleted")
         return epoch
+
+    async def renew(self, identity: AgentIdentity, epoch: int, csr_der: bytes) -> Renewal | None:
+        """The agent's next certificate; None for a superseded connection. Raises InvalidField, AgentRefused."""
+        return await self._identities.renew(identity, epoch, csr_der)
+
+    async def certificate_stored(self, cluster_uid: str, epoch: int, generation: int) -> None:
+        """The agent has this certificate on disk."""
+        await self._identities.stored(cluster_uid, epoch, generation)
+
+    async def renewal_reason(self, cluster_uid: str) -> str:
+        """Why the agent is to renew at once, empty when it is not: ask after each connect."""
+        return await self._identities.renewal_reason(cluster_uid)
 
     def seen(self, cluster_uid: str, epoch: int, round_trip: timedelta | None) -> None:
         """The agent gave a sign of life. Cheap: memory only, written to the database now and then."""

@@ -2,40 +2,69 @@
 
 from datetime import timedelta
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from controlplane.domain.clock import Clock
 from controlplane.domain.errors import CredentialsInvalid, InvalidField
-from controlplane.pki.authority import CertificateAuthority
+from controlplane.pki.authority import CertificateAuthority, requested_key
 from controlplane.pki.errors import InvalidCertificate, InvalidSigningRequest
 from controlplane.services.ports import SignedCertificate, VerifiedCertificate
 
 
 class AgentCertificates:
-    """Implements `services.ports.CertificateAuthority`; certificates live for `ttl`."""
+    """Implements `services.ports.CertificateAuthority`.
 
-    def __init__(self, authority: CertificateAuthority, *, ttl: timedelta) -> None:
+    Certificates live for `ttl`; for `grace` behind that they are still good for getting the next one.
+    """
+
+    def __init__(
+        self, authority: CertificateAuthority, *, ttl: timedelta, grace: timedelta, clock: Clock
+    ) -> None:
         self._authority = authority
         self._ttl = ttl
+        self._grace = grace
+        self._clock = clock
 
-    def sign(self, csr_der: bytes, *, cluster_uid: str) -> SignedCertificate:
+    def requested_key(self, csr_der: bytes) -> bytes:
         """Raises InvalidField (`csr`)."""
         try:
-            issued = self._authority.sign_agent(csr_der, cluster_uid=cluster_uid, ttl=self._ttl)
+            key = requested_key(csr_der)
+        except InvalidSigningRequest as error:
+            raise InvalidField.of("csr", str(error)) from error
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def sign(self, csr_der: bytes, *, cluster_uid: str, generation: int) -> SignedCertificate:
+        """Raises InvalidField (`csr`)."""
+        try:
+            issued = self._authority.sign_agent(
+                csr_der, cluster_uid=cluster_uid, ttl=self._ttl, generation=generation
+            )
         except InvalidSigningRequest as error:
             raise InvalidField.of("csr", str(error)) from error
         return SignedCertificate(
             certificate_der=issued.certificate_der,
+            authority=self._authority.fingerprint,
             ca_certificates_der=(self._authority.certificate_der,),
             fingerprint=issued.fingerprint,
             expire_time=issued.expire_time,
         )
 
+    @property
+    def ca_certificates_der(self) -> tuple[bytes, ...]:
+        """What agents are to trust."""
+        return (self._authority.certificate_der,)
+
     def verify(self, certificate_der: bytes) -> VerifiedCertificate:
         """Raises CredentialsInvalid."""
         try:
-            certificate = self._authority.verify_agent(certificate_der)
+            certificate = self._authority.verify_agent(certificate_der, grace=self._grace)
         except InvalidCertificate as error:
             raise CredentialsInvalid(str(error)) from error
         return VerifiedCertificate(
             cluster_uid=certificate.cluster_uid,
             fingerprint=certificate.fingerprint,
             public_key_der=certificate.public_key_der,
+            generation=certificate.generation,
+            authority=certificate.authority,
+            expired=certificate.expire_time < self._clock.now(),
         )

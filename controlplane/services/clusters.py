@@ -11,7 +11,7 @@ from controlplane.domain.clusters import Cluster, ConnectionState, IssuedJoinTok
 from controlplane.domain.errors import AlreadyExists, InvalidField, NotFound, ResourceInUse
 from controlplane.domain.fields import check_display_name
 from controlplane.domain.ids import CLUSTER_ID_MAX, IdSource, check_id
-from controlplane.domain.names import ClusterName
+from controlplane.domain.names import ClusterName, JoinTokenName
 from controlplane.domain.requests import IdempotencyKey, Page, PageRequest, WatchEvent
 from controlplane.services.changes import ChangeHub
 from controlplane.services.etags import check_etag
@@ -149,6 +149,26 @@ class ClusterService:
             if key is not None:
                 await tx.idempotency.remember(key, token.uid, tx.now)
         return IssuedJoinToken(secret, cluster.name, token.expire_time)
+
+    async def list_join_tokens(self, parent: ClusterName, page: PageRequest) -> Page[JoinToken]:
+        """Those that an agent can still join with, oldest first. Raises NotFound, PageTokenInvalid."""
+        async with self._store.reading() as tx:
+            cluster = await existing_cluster(tx, parent)
+            return await tx.join_tokens.page_usable(cluster.uid, page, tx.now)
+
+    async def delete_join_token(
+        self, name: JoinTokenName, *, key: IdempotencyKey | None = None
+    ) -> None:
+        """Make a token worthless before its time. Raises NotFound, also for one that was used or has expired."""
+
+        async def delete() -> bool:
+            cluster = await existing_cluster(tx, ClusterName(name.cluster))
+            if not await tx.join_tokens.void(cluster.uid, name.join_token, tx.now):
+                raise NotFound(str(name))
+            return True
+
+        async with self._store.transaction() as tx:
+            await once(tx, key, bool, delete)
 
     def watch_clusters(
         self, resume_token: str = "", *, visible: Callable[[], Visible] = lambda: EVERYTHING

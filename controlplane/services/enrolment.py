@@ -4,6 +4,7 @@ import hashlib
 
 import structlog
 
+from controlplane.domain import agent_identity
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import Enrolment, JoinToken
 from controlplane.domain.errors import JoinTokenExpired, JoinTokenInvalid, JoinTokenUsed
@@ -42,21 +43,27 @@ class EnrolmentService:
         """
         secret_hash = hashlib.sha256(secret).digest()
         async with self._store.reading() as tx:
-            token = await _usable(tx, secret_hash)
-        # Signed before the token is used up, so that a malformed request does not cost one, and outside of any transaction.
-        signed = self._ca.sign(csr_der, cluster_uid=token.cluster_uid)
+            await _usable(tx, secret_hash)
+        # Looked at before the token is used up, so that a malformed request does not cost one.
+        self._ca.requested_key(csr_der)
         async with self._store.transaction() as tx:
             # Again, in the transaction that uses it: of two agents with the same token one gets in.
             token = await _usable(tx, secret_hash)
             cluster = await tx.clusters.get_by_uid(token.cluster_uid)
             if cluster is None or not await tx.join_tokens.use(token.uid, tx.now):
                 raise JoinTokenUsed(f"the join token was used before: {_AGAIN}")
-            generation = await tx.certificates.replace(
+            before = await tx.agent_identities.get(cluster.uid)
+            generation = agent_identity.next_generation(before)
+            signed = self._ca.sign(csr_der, cluster_uid=cluster.uid, generation=generation)
+            record = agent_identity.joined(
                 cluster.uid,
+                before,
                 fingerprint=signed.fingerprint,
+                authority=signed.authority,
                 now=tx.now,
                 expire_time=signed.expire_time,
             )
+            await tx.agent_identities.save(record)
             await tx.clusters.enrolled(cluster.uid, agent_version[:100], tx.now)
             await tx.clusters.note_connection_change(cluster.uid)
             now = tx.now

@@ -93,6 +93,10 @@ class Agents(Protocol):
         """The JSON Schema of compose files. Raises DeadlineExceeded when the agent takes too long."""
         ...
 
+    def ask_to_renew(self, cluster_uid: str, reason: str) -> None:
+        """Ask for a new certificate now. Nothing happens when the agent is away: it is asked when it is back."""
+        ...
+
     async def disconnect(self, cluster_uid: str, reason: str) -> None:
         """Cut the link because the agent's identity is no longer valid; the agent is told not to come back with it."""
         ...
@@ -100,9 +104,10 @@ class Agents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignedCertificate:
-    """A certificate just signed for an agent."""
+    """A certificate just signed for an agent. `authority` is the SHA-256 of the CA certificate."""
 
     certificate_der: bytes
+    authority: bytes
     ca_certificates_der: tuple[bytes, ...]
     fingerprint: bytes
     expire_time: datetime
@@ -110,20 +115,38 @@ class SignedCertificate:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedCertificate:
-    """What a certificate says after its chain and validity were checked. `fingerprint` is SHA-256 of the DER."""
+    """What a certificate says after its chain was checked. `fingerprint` is SHA-256 of the DER.
+
+    `expired` says that its life has ended, within the grace window. `generation` is 0 when it carries none.
+    """
 
     cluster_uid: str
     fingerprint: bytes
     public_key_der: bytes
+    generation: int
+    authority: bytes
+    expired: bool
 
 
 class CertificateAuthority(Protocol):
-    """Signs and checks agents' certificates. Both are CPU work of about a millisecond."""
+    """Signs and checks agents' certificates. All is CPU work of about a millisecond."""
 
-    def sign(self, csr_der: bytes, *, cluster_uid: str) -> SignedCertificate:
-        """A client certificate for `spiffe://{trust domain}/clusters/{uid}`, whatever names the request holds.
+    @property
+    def ca_certificates_der(self) -> tuple[bytes, ...]:
+        """What agents are to trust."""
+        ...
+
+    def requested_key(self, csr_der: bytes) -> bytes:
+        """The public key (SPKI DER) of a signing request.
 
         Raises InvalidField (`csr`) when the request is malformed, its signature wrong or its key too weak.
+        """
+        ...
+
+    def sign(self, csr_der: bytes, *, cluster_uid: str, generation: int) -> SignedCertificate:
+        """A client certificate for `spiffe://{trust domain}/clusters/{uid}`, whatever names the request holds.
+
+        Raises as `requested_key`.
         """
         ...
 

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from controlplane.domain.access import EVERYTHING, Visible
+from controlplane.domain.agent_identity import AgentRecord, IdentityState, PendingCertificate
 from controlplane.domain.clusters import (
-    AgentCertificate,
     Cluster,
     ClusterFacts,
     ConnectionState,
+    IdentityStatus,
     JoinToken,
 )
 from controlplane.domain.names import ClusterName
@@ -24,6 +25,17 @@ from controlplane.store.page_tokens import Sealed
 from controlplane.store.repository import Repository
 from controlplane.store.tables import agent_certificates, clusters, join_tokens, report_versions
 from controlplane.store.visibility import shown_clusters
+
+_clusters = select(
+    clusters,
+    agent_certificates.c.state.label("identity_state"),
+    agent_certificates.c.message.label("identity_message"),
+    agent_certificates.c.generation.label("identity_generation"),
+    agent_certificates.c.expire_time.label("identity_expire_time"),
+    agent_certificates.c.used_generation,
+    agent_certificates.c.renew_through,
+    agent_certificates.c.used_authority,
+).outerjoin(agent_certificates, agent_certificates.c.cluster_uid == clusters.c.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +63,18 @@ class ClusterRepository(Repository):
         self._changes = changes
 
     async def get(self, name: ClusterName) -> Cluster | None:
-        return await self._one(select(clusters).where(clusters.c.cluster == name.cluster))
+        return await self._one(_clusters.where(clusters.c.cluster == name.cluster))
 
     async def get_by_uid(self, uid: str) -> Cluster | None:
-        return await self._one(select(clusters).where(clusters.c.uid == uid))
+        return await self._one(_clusters.where(clusters.c.uid == uid))
 
     async def get_many(self, uids: Sequence[str]) -> dict[str, Cluster]:
-        rows = await self._rows(select(clusters).where(clusters.c.uid.in_(uids)))
+        rows = await self._rows(_clusters.where(clusters.c.uid.in_(uids)))
         return {row.uid: _cluster(row) for row in rows}
 
     async def page(self, request: PageRequest, visible: Visible = EVERYTHING) -> Page[Cluster]:
         return await self._page(
-            select(clusters).where(shown_clusters(visible, clusters.c.cluster)),
+            _clusters.where(shown_clusters(visible, clusters.c.cluster)),
             [clusters.c.cluster],
             request,
             _cluster,
@@ -184,8 +196,10 @@ class ClusterRepository(Repository):
         return True
 
     async def _one(self, query: Select[Any]) -> Cluster | None:
-        row = await self._row(query)
-        return None if row is None else _cluster(row)
+        if self._writable:  # of the one table: a row that an outer join may lack cannot be locked
+            query = query.with_for_update(of=clusters)
+        rows = await self._rows(query)
+        return _cluster(rows[0]) if rows else None
 
 
 class JoinTokenRepository(Repository):
@@ -205,16 +219,34 @@ class JoinTokenRepository(Repository):
 
     async def get(self, secret_hash: bytes) -> JoinToken | None:
         row = await self._row(select(join_tokens).where(join_tokens.c.secret_hash == secret_hash))
-        if row is None:
-            return None
-        return JoinToken(
-            uid=row.uid,
-            cluster_uid=row.cluster_uid,
-            secret_hash=row.secret_hash,
-            create_time=row.create_time,
-            expire_time=row.expire_time,
-            use_time=row.use_time,
+        return None if row is None else _join_token(row)
+
+    async def page_usable(
+        self, cluster_uid: str, request: PageRequest, now: datetime
+    ) -> Page[JoinToken]:
+        """Those of a cluster that an agent can still join with, oldest first."""
+        return await self._page(
+            select(join_tokens).where(
+                join_tokens.c.cluster_uid == cluster_uid,
+                join_tokens.c.use_time.is_(None),
+                join_tokens.c.expire_time > now,
+            ),
+            [join_tokens.c.uid],
+            request,
+            _join_token,
+            bound_to=f"joinTokens/{cluster_uid}",
         )
+
+    async def void(self, cluster_uid: str, uid: str | None, now: datetime) -> int:
+        """Make one token worthless, or all of a cluster; how many were worth something before."""
+        unused = [
+            join_tokens.c.cluster_uid == cluster_uid,
+            join_tokens.c.use_time.is_(None),
+            join_tokens.c.expire_time > now,
+        ]
+        if uid is not None:
+            unused.append(join_tokens.c.uid == uid)
+        return await self._run(update(join_tokens).where(*unused).values(expire_time=now))
 
     async def use(self, uid: str, now: datetime) -> bool:
         """Use the token up; False when somebody else did."""
@@ -231,42 +263,85 @@ class JoinTokenRepository(Repository):
         )
 
 
-class AgentCertificateRepository(Repository):
-    """Which certificate of a cluster's agent is the valid one."""
+class AgentIdentityRepository(Repository):
+    """What the identity of each cluster's agent is worth."""
 
-    async def get(self, cluster_uid: str) -> AgentCertificate | None:
+    async def get(self, cluster_uid: str) -> AgentRecord | None:
         row = await self._row(
             select(agent_certificates).where(agent_certificates.c.cluster_uid == cluster_uid)
         )
-        if row is None:
-            return None
-        return AgentCertificate(
-            cluster_uid=row.cluster_uid,
-            fingerprint=row.fingerprint,
-            generation=row.generation,
-            create_time=row.create_time,
-            expire_time=row.expire_time,
-        )
+        return None if row is None else _record(row)
 
-    async def replace(
-        self, cluster_uid: str, *, fingerprint: bytes, now: datetime, expire_time: datetime
-    ) -> int:
-        """Make this the valid one; returns its generation, from 1."""
-        before = await self.get(cluster_uid)
-        generation = 1 if before is None else before.generation + 1
-        await self._run(
-            delete(agent_certificates).where(agent_certificates.c.cluster_uid == cluster_uid)
-        )
-        await self._run(
-            insert(agent_certificates).values(
-                cluster_uid=cluster_uid,
-                fingerprint=fingerprint,
-                generation=generation,
-                create_time=now,
-                expire_time=expire_time,
+    async def active(self) -> list[AgentRecord]:
+        """Those that may connect."""
+        return [
+            _record(row)
+            for row in await self._rows(
+                select(agent_certificates).where(
+                    agent_certificates.c.state == IdentityState.ACTIVE.value
+                )
             )
+        ]
+
+    async def save(self, record: AgentRecord) -> None:
+        """Replace what was known before."""
+        pending = record.pending
+        values = {
+            "state": record.state.value,
+            "message": record.message,
+            "fingerprint": record.joined_fingerprint,
+            "first_generation": record.first_generation,
+            "used_generation": record.used_generation,
+            "generation": record.generation,
+            "renew_through": record.renew_through,
+            "authority": record.authority,
+            "used_authority": record.used_authority,
+            "pending_key": pending.public_key_der if pending else None,
+            "pending_certificate": pending.certificate_der if pending else None,
+            "create_time": record.create_time,
+            "expire_time": record.expire_time,
+        }
+        changed = await self._run(
+            update(agent_certificates)
+            .where(agent_certificates.c.cluster_uid == record.cluster_uid)
+            .values(**values)
         )
-        return generation
+        if not changed:
+            await self._run(
+                insert(agent_certificates).values(cluster_uid=record.cluster_uid, **values)
+            )
+
+
+def _join_token(row: Row[Any]) -> JoinToken:
+    return JoinToken(
+        uid=row.uid,
+        cluster_uid=row.cluster_uid,
+        secret_hash=row.secret_hash,
+        create_time=row.create_time,
+        expire_time=row.expire_time,
+        use_time=row.use_time,
+    )
+
+
+def _record(row: Row[Any]) -> AgentRecord:
+    pending = None
+    if row.pending_certificate is not None:
+        pending = PendingCertificate(row.pending_key, row.pending_certificate)
+    return AgentRecord(
+        cluster_uid=row.cluster_uid,
+        state=IdentityState(row.state),
+        joined_fingerprint=row.fingerprint,
+        first_generation=row.first_generation,
+        used_generation=row.used_generation,
+        generation=row.generation,
+        renew_through=row.renew_through,
+        authority=row.authority or b"",
+        used_authority=row.used_authority or b"",
+        pending=pending,
+        message=row.message,
+        create_time=row.create_time,
+        expire_time=row.expire_time,
+    )
 
 
 def _cluster(row: Row[Any]) -> Cluster:
@@ -284,4 +359,19 @@ def _cluster(row: Row[Any]) -> Cluster:
         generation=row.generation,
         create_time=row.create_time,
         update_time=row.update_time,
+        identity=_identity(row),
+    )
+
+
+def _identity(row: Row[Any]) -> IdentityStatus | None:
+    if row.identity_state is None:
+        return None
+    return IdentityStatus(
+        state=IdentityState(row.identity_state),
+        message=row.identity_message,
+        generation=row.identity_generation,
+        used_generation=row.used_generation,
+        expire_time=row.identity_expire_time,
+        renewal_pending=row.used_generation <= row.renew_through,
+        used_authority=row.used_authority,
     )

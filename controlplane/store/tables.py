@@ -186,10 +186,20 @@ agent_certificates = Table(
     "agent_certificates",
     metadata,
     Column("cluster_uid", ForeignKey("clusters.uid", ondelete="CASCADE"), primary_key=True),
+    # Of the certificate given at the join.
     Column("fingerprint", LargeBinary, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
     Column("expire_time", UtcDateTime, nullable=False),
+    Column("state", String(20), nullable=False, server_default="ACTIVE"),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("first_generation", BigInteger, nullable=False, server_default="0"),
+    Column("used_generation", BigInteger, nullable=False, server_default="0"),
+    Column("renew_through", BigInteger, nullable=False, server_default="0"),
+    Column("authority", LargeBinary),
+    Column("used_authority", LargeBinary),
+    Column("pending_key", LargeBinary),
+    Column("pending_certificate", LargeBinary),
 )
 
 environments = Table(

@@ -7,7 +7,7 @@ from controlplane.store.addons import AddOnRepository
 from controlplane.store.apps import AppRepository
 from controlplane.store.changes import ChangeRepository
 from controlplane.store.clusters import (
-    AgentCertificateRepository,
+    AgentIdentityRepository,
     ClusterRepository,
     JoinTokenRepository,
 )
@@ -50,7 +50,7 @@ class Transaction:
         self.environment_links = EnvironmentLinkRepository(connection, sealed, writable=writable)
         self.clusters = ClusterRepository(connection, sealed, self.changes, writable=writable)
         self.join_tokens = JoinTokenRepository(connection, sealed, writable=writable)
-        self.certificates = AgentCertificateRepository(connection, sealed, writable=writable)
+        self.agent_identities = AgentIdentityRepository(connection, sealed, writable=writable)
         self.apps = AppRepository(connection, sealed, self.changes, writable=writable)
         self.revisions = RevisionRepository(connection, sealed, writable=writable)
         self.deployments = DeploymentRepository(connection, sealed, self.changes, writable=writable)

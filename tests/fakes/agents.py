@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from controlplane.domain.clock import Clock
 from controlplane.domain.commands import DeployApp
@@ -102,6 +102,7 @@ class FakeAgents:
         self.woken: list[str] = []
         self.cancelled: list[tuple[str, int]] = []
         self.disconnected: list[str] = []
+        self.asked_to_renew: list[str] = []
         self.planned: list[DeployApp] = []
         self.plan_result = EMPTY_PLAN
         self.checked: list[tuple[DeployApp, tuple[str, ...]]] = []
@@ -148,6 +149,10 @@ class FakeAgents:
         self._need(cluster_uid)
         return self.schema
 
+    def ask_to_renew(self, cluster_uid: str, reason: str) -> None:
+        del reason
+        self.asked_to_renew.append(cluster_uid)
+
     async def disconnect(self, cluster_uid: str, reason: str) -> None:
         del reason
         self.online.discard(cluster_uid)
@@ -159,27 +164,45 @@ class FakeAgents:
 
 
 class FakeAuthority:
-    """Implements `CertificateAuthority`: a certificate is `cert:{uid}:{csr}`, a request is anything that starts with `csr`."""
+    """Implements `CertificateAuthority`: a certificate is `cert:{uid}:{generation}:{end}:{csr}`, a request anything beginning with `csr`."""
 
     def __init__(self, clock: Clock, before_signing: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
         self.before_signing = before_signing
+        self.ttl = timedelta(days=2)
+        self.grace = timedelta(days=30)
 
-    def sign(self, csr_der: bytes, *, cluster_uid: str) -> SignedCertificate:
+    @property
+    def ca_certificates_der(self) -> tuple[bytes, ...]:
+        return (b"ca",)
+
+    def requested_key(self, csr_der: bytes) -> bytes:
         self.before_signing()
         if not csr_der.startswith(b"csr"):
             raise InvalidField.of("csr", "is not a certificate signing request")
-        certificate = b"cert:" + cluster_uid.encode() + b":" + csr_der
+        return csr_der
+
+    def sign(self, csr_der: bytes, *, cluster_uid: str, generation: int) -> SignedCertificate:
+        end = self._clock.now() + self.ttl
+        head = f"cert:{cluster_uid}:{generation}:{end.timestamp()}:"
+        certificate = head.encode() + self.requested_key(csr_der)
         return SignedCertificate(
-            certificate, (b"ca",), hashlib.sha256(certificate).digest(), self._expiry()
+            certificate, b"authority", (b"ca",), hashlib.sha256(certificate).digest(), end
         )
 
     def verify(self, certificate_der: bytes) -> VerifiedCertificate:
-        kind, _, rest = certificate_der.partition(b":")
+        kind, *rest = certificate_der.split(b":", 4)
         if kind != b"cert":
             raise CredentialsInvalid("not signed by this CA")
-        uid, _, key = rest.partition(b":")
-        return VerifiedCertificate(uid.decode(), hashlib.sha256(certificate_der).digest(), key)
-
-    def _expiry(self) -> datetime:
-        return self._clock.now() + timedelta(days=30)
+        uid, generation, end, key = rest
+        late = self._clock.now().timestamp() - float(end)
+        if late > self.grace.total_seconds():
+            raise CredentialsInvalid("expired too long ago")
+        return VerifiedCertificate(
+            uid.decode(),
+            hashlib.sha256(certificate_der).digest(),
+            key,
+            int(generation),
+            b"authority",
+            late > 0,
+        )

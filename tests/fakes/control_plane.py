@@ -95,6 +95,7 @@ class FakeControlPlane:
     version: str = "0.1.0"
     clusters: dict[str, cluster_pb2.Cluster] = field(default_factory=dict)
     add_ons: dict[str, list[cluster_pb2.AddOn]] = field(default_factory=dict)
+    join_tokens: dict[str, cluster_pb2.JoinToken] = field(default_factory=dict)
     projects: dict[str, project_pb2.Project] = field(default_factory=dict)
     environments: dict[str, environment_pb2.Environment] = field(default_factory=dict)
     links: dict[str, environment_link_pb2.EnvironmentLink] = field(default_factory=dict)
@@ -342,6 +343,27 @@ class _Clusters(_Servicer, cluster_pb2_grpc.ClusterServiceServicer):
         return cluster_pb2.CreateJoinTokenResponse(
             token="skj1.secret", agent_address="127.0.0.1:7071"
         )
+
+    async def ListJoinTokens(self, request: Any, context: Any) -> Any:
+        await self.find(self.fake.clusters, request.parent, context)
+        items, following = self.page(list(self.fake.join_tokens.values()), request)
+        return cluster_pb2.ListJoinTokensResponse(join_tokens=items, next_page_token=following)
+
+    async def DeleteJoinToken(self, request: Any, context: Any) -> Any:
+        await self.find(self.fake.join_tokens, request.name, context)
+        del self.fake.join_tokens[request.name]
+        return cluster_pb2.DeleteJoinTokenResponse()
+
+    async def RevokeClusterIdentity(self, request: Any, context: Any) -> Any:
+        cluster = await self.find(self.fake.clusters, request.name, context)
+        cluster.identity.state = cluster_pb2.IDENTITY_STATE_REVOKED
+        return cluster_pb2.RevokeClusterIdentityResponse(cluster=cluster)
+
+    async def RotateClusterIdentity(self, request: Any, context: Any) -> Any:
+        cluster = await self.find(self.fake.clusters, request.name, context)
+        cluster.identity.state = cluster_pb2.IDENTITY_STATE_ACTIVE
+        cluster.identity.renewal_pending = True
+        return cluster_pb2.RotateClusterIdentityResponse(cluster=cluster)
 
     async def ListAddOns(self, request: Any, context: Any) -> Any:
         await self.find(self.fake.clusters, request.parent, context)

@@ -4,7 +4,15 @@ from skerry.platform.v1 import cluster_pb2
 
 from controlplane.api.convert import common
 from controlplane.domain.addons import AddOn
-from controlplane.domain.clusters import Cluster, ClusterFacts, NodeFacts, StorageClassFacts
+from controlplane.domain.clusters import (
+    Cluster,
+    ClusterFacts,
+    IdentityStatus,
+    JoinToken,
+    NodeFacts,
+    StorageClassFacts,
+)
+from controlplane.domain.names import ClusterName, JoinTokenName
 from controlplane.domain.requests import WatchEvent
 
 
@@ -24,6 +32,28 @@ def cluster(value: Cluster) -> cluster_pb2.Cluster:
         create_time=common.timestamp(value.create_time),
         update_time=common.timestamp(value.update_time),
         etag=value.etag,
+        identity=_identity(value.identity) if value.identity else None,
+    )
+
+
+def _identity(value: IdentityStatus) -> cluster_pb2.ClusterIdentity:
+    return cluster_pb2.ClusterIdentity(
+        state=common.enum_value(cluster_pb2.IdentityState, "IDENTITY_STATE", value.state),
+        message=value.message,
+        generation=value.generation,
+        used_generation=value.used_generation,
+        expire_time=common.timestamp(value.expire_time),
+        renewal_pending=value.renewal_pending,
+        authority=value.used_authority.hex(),
+    )
+
+
+def join_token(parent: ClusterName, value: JoinToken) -> cluster_pb2.JoinToken:
+    """`platform.v1.JoinToken`."""
+    return cluster_pb2.JoinToken(
+        name=str(JoinTokenName(parent.cluster, value.uid)),
+        create_time=common.timestamp(value.create_time),
+        expire_time=common.timestamp(value.expire_time),
     )
 
 

@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ class FastClock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / 50)
+
+
+class MovableClock(SystemClock):
+    """The machine's clock, ahead by as much as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
 
 class Plane:
@@ -91,7 +102,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def control_plane(
-    data_dir: Path, *, fast: bool = False, **settings: Any
+    data_dir: Path, *, fast: bool = False, clock: SystemClock | None = None, **settings: Any
 ) -> AsyncIterator[Plane]:
     """A control plane on free ports, and its first admin token."""
     token_file = data_dir.with_name(f"{data_dir.name}-admin-token")
@@ -104,7 +115,7 @@ async def control_plane(
         "drain_timeout": "2s",
     }
     loaded = load(**{**defaults, **settings})
-    clock = FastClock() if fast else SystemClock()
+    clock = clock or (FastClock() if fast else SystemClock())
     async with app.running(loaded, clock=clock) as running:
         plane = Plane(running, token_file.read_text().strip(), data_dir)
         try:
@@ -234,6 +245,7 @@ class RunningAgent:
 
     board: ReportBoard
     task: asyncio.Task[None]
+    link: Link
 
 
 async def join_token(plane: Plane, cluster: str = "home") -> JoinToken:
@@ -264,6 +276,7 @@ async def linked(
     board = ReportBoard()
     link = Link(
         identity=identity,
+        store=IdentityStore(state),
         journal=journal,
         board=board,
         stream_handlers={
@@ -280,8 +293,12 @@ async def linked(
     )
     task = asyncio.create_task(link.run(), name="agent")
     try:
-        await until(lambda: link.state == "connected", f"the agent: {link.last_error}")
-        yield RunningAgent(board, task)
+        await until(
+            lambda: link.state == "connected" or task.done(), f"the agent: {link.last_error}"
+        )
+        if task.done():
+            task.result()  # the control plane does not want it: raises LinkRefused
+        yield RunningAgent(board, task, link)
     finally:
         if not task.done():
             task.cancel()

@@ -23,7 +23,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from skerry.agent.v1 import enrollment_pb2_grpc, link_pb2_grpc
 from skerry.wire.limits import Limits
 
-from agent.link import CommandHandlers, Identity, Journal, Link, ReportBoard, StreamHandlers
+from agent.link import (
+    CommandHandlers,
+    Identity,
+    IdentityStore,
+    Journal,
+    Link,
+    ReportBoard,
+    StreamHandlers,
+)
 from agent.link.backoff import Backoff
 from controlplane.domain.clock import SystemClock
 from controlplane.domain.clusters import AgentIdentity, Enrolment
@@ -43,6 +51,7 @@ from controlplane.link.servicer import LinkServicer
 from controlplane.link.transport import SERVER_OPTIONS
 from controlplane.pki.authority import CertificateAuthority
 from controlplane.pki.errors import InvalidCertificate
+from controlplane.services.agent_identities import Renewal
 
 UID = "01hxcluster"
 CLUSTER = "clusters/lab"
@@ -78,6 +87,8 @@ class Sessions:
         self.refused = ""
         self.poisoned: dict[int, str] = {}
         """Messages of results, by number, that cannot be recorded."""
+        self.renewals = 0
+        self.stored: list[int] = []
 
     def add(self, body: CommandBody, deadline: datetime | None = None) -> Command:
         seq = len(self.outbox) + 1
@@ -104,6 +115,19 @@ class Sessions:
 
     def seen(self, cluster_uid: str, epoch: int, round_trip: timedelta | None) -> None:
         self.round_trips.append(round_trip)
+
+    async def renew(self, identity: AgentIdentity, epoch: int, csr_der: bytes) -> Renewal | None:
+        self.renewals += 1
+        issued = self._authority.sign_agent(
+            csr_der, cluster_uid=UID, ttl=timedelta(days=1), generation=self.renewals
+        )
+        return Renewal(issued.certificate_der, (self._authority.certificate_der,), self.renewals)
+
+    async def certificate_stored(self, cluster_uid: str, epoch: int, generation: int) -> None:
+        self.stored.append(generation)
+
+    async def renewal_reason(self, cluster_uid: str) -> str:
+        return ""
 
     async def disconnected(self, cluster_uid: str, epoch: int) -> None:
         self.live.discard(epoch)
@@ -337,6 +361,7 @@ class Agents:
         board = board or ReportBoard()
         link = Link(
             identity=identity,
+            store=IdentityStore(self._state_dir / state),
             journal=journal,
             board=board,
             stream_handlers=streams or {},

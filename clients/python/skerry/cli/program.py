@@ -98,6 +98,7 @@ _WAYS_OUT = {
     errors.ErrorReason.CREDENTIALS_INVALID: "run skerry login SERVER with a valid token",
     errors.ErrorReason.AGENT_OFFLINE: "skerry cluster list shows which agents are connected",
     errors.ErrorReason.AGENT_NEVER_JOINED: "skerry cluster join-token CLUSTER makes a token for one",
+    errors.ErrorReason.AGENT_REVOKED: "skerry cluster join-token CLUSTER lets an agent in again",
     errors.ErrorReason.COMPOSE_REJECTED: "skerry plan shows every finding",
     errors.ErrorReason.DEPLOY_IN_PROGRESS: "skerry operation list --active shows it",
     errors.ErrorReason.NO_RUNNING_POD: "skerry status APP says why",

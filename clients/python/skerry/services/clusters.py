@@ -69,6 +69,45 @@ class Clusters:
             request.ttl.CopyFrom(span)
         return await self._calls.unary(self._stub.CreateJoinToken, request, repeatable=False)
 
+    def list_join_tokens(
+        self, name: str, *, page_size: int = 0
+    ) -> AsyncGenerator[cluster_pb2.JoinToken, None]:
+        """A cluster's join tokens that can still be used; never their secrets."""
+        return paging.each(
+            lambda token: self._calls.unary(
+                self._stub.ListJoinTokens,
+                cluster_pb2.ListJoinTokensRequest(
+                    parent=name, page_size=page_size, page_token=token
+                ),
+            ),
+            lambda page: page.join_tokens,
+        )
+
+    async def delete_join_token(self, name: str, *, request_id: str | None = None) -> None:
+        """Make a join token (`clusters/{cluster}/joinTokens/{uid}`) worthless before its time."""
+        request = cluster_pb2.DeleteJoinTokenRequest(
+            name=name, request_id=request_id or self._calls.request_ids()
+        )
+        await self._calls.unary(self._stub.DeleteJoinToken, request)
+
+    async def revoke_identity(
+        self, name: str, *, request_id: str | None = None
+    ) -> cluster_pb2.Cluster:
+        """Take the agent's identity away: its link is cut at once, and it must join again."""
+        request = cluster_pb2.RevokeClusterIdentityRequest(
+            name=name, request_id=request_id or self._calls.request_ids()
+        )
+        return (await self._calls.unary(self._stub.RevokeClusterIdentity, request)).cluster
+
+    async def rotate_identity(
+        self, name: str, *, request_id: str | None = None
+    ) -> cluster_pb2.Cluster:
+        """Ask the agent for a new key and certificate now; unlocks an identity of which there was a copy."""
+        request = cluster_pb2.RotateClusterIdentityRequest(
+            name=name, request_id=request_id or self._calls.request_ids()
+        )
+        return (await self._calls.unary(self._stub.RotateClusterIdentity, request)).cluster
+
     def watch(
         self, *, on_cut: watching.OnCut = watching.ignore_cut
     ) -> AsyncGenerator[watching.Event[cluster_pb2.Cluster], None]:

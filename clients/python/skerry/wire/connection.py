@@ -53,8 +53,19 @@ _HANDSHAKE_KINDS = {
     Role.CONTROL_PLANE: frozenset({"hello"}),
 }
 _PASSED_ON = {
-    Role.AGENT: frozenset({"command", "command_cancel", "result_ack", "report_ack"}),
-    Role.CONTROL_PLANE: frozenset({"command_ack", "command_progress", "command_result", "report"}),
+    Role.AGENT: frozenset(
+        {"command", "command_cancel", "result_ack", "report_ack", "renew_result", "renew_now"}
+    ),
+    Role.CONTROL_PLANE: frozenset(
+        {
+            "command_ack",
+            "command_progress",
+            "command_result",
+            "report",
+            "renew_request",
+            "renew_stored",
+        }
+    ),
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,3 +97,62 @@ def test_a_signature_is_for_this_protocol_and_this_nonce() -> None:
     made = identity()
     signature = made.sign(b"nonce")
     made.key.public_key().verify(signature, b"skerry-link-v1nonce", ec.ECDSA(hashes.SHA256()))
+
+
+class _Crash(BaseException):
+    """The process ends here."""
+
+
+STEPS = ("mkstemp", "write", "fsync", "replace", "directory", "after")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_at_any_step_leaves_a_whole_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whatever was on the disk when the process died is what the next start reads."""
+    store = IdentityStore(tmp_path)
+    before, after = identity(), identity()
+    store.save(before)
+
+    def dies(*_: object, **__: object) -> None:
+        raise _Crash
+
+    with monkeypatch.context() as patched:
+        # A process that dies removes nothing behind itself.
+        patched.setattr(contextlib, "suppress", lambda *_: contextlib.nullcontext())
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        if step == "mkstemp":
+            patched.setattr(tempfile, "mkstemp", dies)
+        elif step == "write":
+            patched.setattr(os, "fdopen", dies)
+        elif step == "fsync":
+            patched.setattr(os, "fsync", dies)
+        elif step == "replace":
+            patched.setattr(Path, "replace", dies)
+        elif step == "directory":
+            opens = os.open
+
+            def dies_on_directories(path: str, flags: int, *rest: int, **named: int) -> int:
+                if flags & os.O_DIRECTORY:
+                    raise _Crash
+                return opens(path, flags, *rest, **named)
+
+            patched.setattr(os, "open", dies_on_directories)
+        if step == "after":
+            store.save(after)
+        else:
+            with pytest.raises(_Crash):
+                store.save(after)
+    loaded = IdentityStore(tmp_path).load()
+    assert loaded is not None
+    wanted = after if step in ("directory", "after") else before
+    assert loaded.certificate_der == wanted.certificate_der
+    assert loaded.key.private_numbers() == wanted.key.private_numbers()
+    # What the crash left behind holds a key: the next save removes it.
+    store.save(after)
+    assert [path.name for path in tmp_path.iterdir()] == ["identity.json"]
+
+
+def test_the_generation_is_in_the_subject() -> None:
+    assert identity().generation == 0

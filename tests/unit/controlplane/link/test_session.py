@@ -23,12 +23,13 @@ from controlplane.domain.commands import (
     EnvironmentSpec,
     RetryAddOn,
 )
-from controlplane.domain.errors import StatusCode, StorageUnavailable
+from controlplane.domain.errors import AgentRefused, InvalidField, StatusCode, StorageUnavailable
 from controlplane.domain.names import ClusterName
 from controlplane.domain.reports import Report
 from controlplane.link.metrics import PrometheusLinkMetrics
 from controlplane.link.registry import AgentRegistry
 from controlplane.link.session import AgentSession
+from controlplane.services.agent_identities import Renewal
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = KEY.public_key().public_bytes(
@@ -101,9 +102,14 @@ class Sessions:
         self.progress: list[CommandProgress] = []
         self.failures_left = 0
         self.gone: list[int] = []
+        self.renewed: list[bytes] = []
+        self.stored: list[int] = []
+        self.reason = ""
+        self.expired = False
 
     async def authenticate(self, certificate_der: bytes) -> AgentIdentity:
-        return AgentIdentity("uid", ClusterName.parse("clusters/lab", "name"), PUBLIC)
+        name = ClusterName.parse("clusters/lab", "name")
+        return AgentIdentity("uid", name, PUBLIC, expired=self.expired)
 
     async def connected(self, identity: AgentIdentity, *, agent_version: str, boot_id: str) -> int:
         return next(self.epochs)
@@ -120,6 +126,20 @@ class Sessions:
         return []
 
     async def acknowledged(self, cluster_uid: str, epoch: int, seq: int) -> None: ...
+
+    async def renew(self, identity: AgentIdentity, epoch: int, csr_der: bytes) -> Renewal | None:
+        if csr_der == b"bad":
+            raise InvalidField.of("csr", "is no request")
+        if csr_der == b"revoked":
+            raise AgentRefused("it was revoked")
+        self.renewed.append(csr_der)
+        return Renewal(b"certificate", (b"ca",), len(self.renewed))
+
+    async def certificate_stored(self, cluster_uid: str, epoch: int, generation: int) -> None:
+        self.stored.append(generation)
+
+    async def renewal_reason(self, cluster_uid: str) -> str:
+        return self.reason
 
     async def progressed(self, cluster_uid: str, epoch: int, progress: CommandProgress) -> None:
         self.progress.append(progress)
@@ -328,3 +348,61 @@ async def test_cancelling_the_call_ends_the_session(world: World) -> None:
         await task
     assert world.sessions.gone == [1]
     assert not world.registry.is_connected("uid")
+
+
+def renew_request(csr: bytes) -> link_pb2.Frame:
+    return link_pb2.Frame(renew_request=link_pb2.RenewRequest(csr=csr))
+
+
+async def test_a_certificate_is_renewed_over_the_connection(world: World) -> None:
+    pipe = await world.admitted()
+    pipe.say(renew_request(b"csr"))
+    await pipe.until(lambda: "renew_result" in pipe.kinds())
+    [frame] = pipe.of("renew_result")
+    assert (frame.renew_result.certificate, frame.renew_result.generation) == (b"certificate", 1)
+    pipe.say(link_pb2.Frame(renew_stored=link_pb2.RenewStored(generation=1)), renew_request(b"2"))
+    await pipe.until(lambda: len(pipe.of("renew_result")) == 2)
+    assert world.sessions.stored == [1]
+
+
+async def test_a_bad_renewal_request_is_answered_with_the_reason(world: World) -> None:
+    pipe = await world.admitted()
+    pipe.say(renew_request(b"bad"))
+    await pipe.until(lambda: "renew_result" in pipe.kinds())
+    [frame] = pipe.of("renew_result")
+    assert not frame.renew_result.certificate
+    assert frame.renew_result.error.reason == "INVALID_FIELD"
+
+
+async def test_renewing_a_revoked_identity_ends_the_connection(world: World) -> None:
+    pipe = await world.admitted()
+    pipe.say(renew_request(b"revoked"))
+    await pipe.until(lambda: "go_away" in pipe.kinds())
+    [frame] = pipe.of("go_away")
+    assert frame.go_away.reason == link_pb2.GO_AWAY_REASON_REVOKED
+    assert frame.go_away.message == "it was revoked"
+
+
+async def test_a_wanted_renewal_is_asked_for_after_the_welcome(world: World) -> None:
+    world.sessions.reason = "an operator asked for it"
+    pipe = await world.admitted()
+    await pipe.until(lambda: "renew_now" in pipe.kinds())
+
+
+async def test_an_expired_certificate_gets_in_only_by_renewing(world: World) -> None:
+    world.sessions.expired = True
+    pipe = world.connect()
+    pipe.say(hello())
+    await pipe.until(lambda: "go_away" in pipe.kinds())
+    assert pipe.of("go_away")[0].go_away.reason == link_pb2.GO_AWAY_REASON_UNAUTHENTICATED
+    frame = hello()
+    frame.hello.renewal.csr = b"csr"
+    pipe = world.connect()
+    pipe.say(frame)
+    await pipe.until(lambda: "welcome" in pipe.kinds())
+    assert pipe.of("welcome")[0].welcome.renewal.certificate == b"certificate"
+    frame.hello.renewal.csr = b"bad"
+    pipe = world.connect()
+    pipe.say(frame)
+    await pipe.until(lambda: "go_away" in pipe.kinds())
+    assert "could not be renewed" in pipe.of("go_away")[0].go_away.message

@@ -95,10 +95,8 @@ async def test_a_new_enrolment_replaces_the_agent_before(world: World) -> None:
     token = await world.clusters.create_join_token(HOME)
     await world.enrolment.enroll(token.secret, b"csr-new", "1.0")
     assert world.agents.disconnected == [old.uid]
-    with pytest.raises(CredentialsInvalid, match="another agent enrolled"):
-        await world.sessions.authenticate(
-            b"cert:" + old.uid.encode() + b":" + old.identity.public_key_der
-        )
+    with pytest.raises(CredentialsInvalid, match="another agent has joined"):
+        await world.sessions.authenticate(old.certificate)
 
 
 async def test_a_deleted_cluster_lets_nobody_in(world: World) -> None:
@@ -109,9 +107,7 @@ async def test_a_deleted_cluster_lets_nobody_in(world: World) -> None:
     with pytest.raises(NotFound):
         await world.clusters.get_cluster(HOME)
     with pytest.raises(CredentialsInvalid, match="deleted"):
-        await world.sessions.authenticate(
-            b"cert:" + agent.uid.encode() + b":" + agent.identity.public_key_der
-        )
+        await world.sessions.authenticate(agent.certificate)
     with pytest.raises(CredentialsInvalid):
         await world.sessions.connected(agent.identity, agent_version="1", boot_id="b")
 

@@ -32,6 +32,7 @@ from controlplane.domain.requests import IdempotencyKey
 from controlplane.domain.tokens import Principal
 from controlplane.services.access import AccessService
 from controlplane.services.addons import AddOnService
+from controlplane.services.agent_identities import AgentIdentities
 from controlplane.services.agent_sessions import AgentSessionService
 from controlplane.services.apps import AppService
 from controlplane.services.changes import ChangeHub
@@ -120,7 +121,10 @@ class World:
         self.terminals = TerminalService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents
         )
-        self.sessions = AgentSessionService(store=store, clock=clk, presence=presence, ca=self.ca)
+        self.identities = AgentIdentities(store=store, ca=self.ca, agents=agents, presence=presence)
+        self.sessions = AgentSessionService(
+            store=store, clock=clk, presence=presence, identities=self.identities
+        )
 
     async def start(self) -> None:
         migrate(self.path)
@@ -149,7 +153,7 @@ class World:
         token = await self.clusters.create_join_token(name)
         enrolment = await self.enrolment.enroll(token.secret, b"csr" + token.secret, "1.0")
         identity = await self.sessions.authenticate(enrolment.certificate_der)
-        return Agent(self, identity)
+        return Agent(self, identity, certificate=enrolment.certificate_der)
 
     async def environment(self, name: EnvironmentName = PROD) -> None:
         """A project and an environment in it."""
@@ -174,6 +178,7 @@ class Agent:
     identity: AgentIdentity
     epoch: int = 0
     taken: int = 0
+    certificate: bytes = b""
 
     @property
     def uid(self) -> str:

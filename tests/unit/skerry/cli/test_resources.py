@@ -9,6 +9,7 @@ import pytest
 import yaml
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
+from skerry.cli.output import words
 from skerry.platform.v1 import (
     app_pb2,
     cluster_pb2,
@@ -213,6 +214,57 @@ async def test_a_join_token_alone_is_on_stdout(fake: FakeControlPlane, cli: Cli)
     assert fake.requests("CreateJoinToken")[0].ttl.seconds == 600
     as_json = json.loads((await cli("cluster", "join-token", "home", "-o", "json")).out)
     assert as_json["token"] == "skj1.secret"
+
+
+async def test_revoking_an_identity_needs_a_yes(fake: FakeControlPlane, cli: Cli) -> None:
+    refused = await cli("cluster", "revoke", "home")
+    assert refused.code == 2
+    assert "add --yes" in refused.err
+    assert not fake.requests("RevokeClusterIdentity")
+    done = await cli("cluster", "revoke", "home", "--yes", "-o", "json")
+    assert json.loads(done.out)["identity"]["state"] == "IDENTITY_STATE_REVOKED"
+    assert "skerry cluster join-token home" in done.err
+    assert "revoked" in (await cli("cluster", "list")).out
+    assert (await cli("cluster", "revoke", "nowhere", "--yes")).code == 3
+
+
+async def test_rotating_asks_only_when_it_unlocks(fake: FakeControlPlane, cli: Cli) -> None:
+    done = await cli("cluster", "rotate", "home")
+    assert done.code == 0
+    assert "makes a new key now" in done.err
+    identity = fake.clusters["clusters/home"].identity
+    identity.state, identity.message = cluster_pb2.IDENTITY_STATE_LOCKED, "there is a copy"
+    assert "locked" in (await cli("cluster", "get", "home")).out
+    refused = await cli("cluster", "rotate", "home")
+    assert refused.code == 2
+    assert len(fake.requests("RotateClusterIdentity")) == 1
+    assert (await cli("cluster", "rotate", "home", "--yes")).code == 0
+
+
+async def test_join_tokens_are_listed_and_deleted(fake: FakeControlPlane, cli: Cli) -> None:
+    assert "skerry cluster join-token home" in (await cli("cluster", "join-tokens", "home")).err
+    name = "clusters/home/joinTokens/01k"
+    fake.join_tokens[name] = cluster_pb2.JoinToken(
+        name=name, create_time=ago(60), expire_time=ago(-60)
+    )
+    listed = await cli("cluster", "join-tokens", "home")
+    assert listed.out.splitlines()[1].startswith("01k")
+    as_json = json.loads((await cli("cluster", "join-tokens", "home", "-o", "json")).out)
+    assert [item["name"] for item in as_json["joinTokens"]] == [name]
+    assert (await cli("cluster", "join-tokens", "home", "--delete", "01k")).code == 0
+    assert not fake.join_tokens
+
+
+def test_an_identity_in_words() -> None:
+    active = cluster_pb2.ClusterIdentity(
+        state=cluster_pb2.IDENTITY_STATE_ACTIVE, expire_time=ago(-3 * 3600)
+    )
+    assert words.identity(active, NOW)[0] == "active 3h"
+    active.renewal_pending = True
+    assert words.identity(active, NOW)[0] == "renewing 3h"
+    active.expire_time.CopyFrom(ago(1))
+    assert words.identity(active, NOW)[0] == "expired"
+    assert words.identity(cluster_pb2.ClusterIdentity(), NOW)[0] == ""
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,10 @@ class Frame(_message.Message):
     GO_AWAY_FIELD_NUMBER: _builtins.int
     SYNC_STREAMS_FIELD_NUMBER: _builtins.int
     REPORT_ACK_FIELD_NUMBER: _builtins.int
+    RENEW_REQUEST_FIELD_NUMBER: _builtins.int
+    RENEW_RESULT_FIELD_NUMBER: _builtins.int
+    RENEW_STORED_FIELD_NUMBER: _builtins.int
+    RENEW_NOW_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.int
     """The stream it belongs to, 0 for the connection itself. The control plane opens even ids, the agent odd ones; an id is not used twice in a connection."""
     @_builtins.property
@@ -271,6 +275,22 @@ class Frame(_message.Message):
     def report_ack(self) -> _report_pb2.ReportAck:
         """Server: an accepted report, so that the agent need not say it again after a break."""
 
+    @_builtins.property
+    def renew_request(self) -> Global___RenewRequest:
+        """Agent: certify this key as my next one."""
+
+    @_builtins.property
+    def renew_result(self) -> Global___RenewResult:
+        """Server: the certificate, or why not."""
+
+    @_builtins.property
+    def renew_stored(self) -> Global___RenewStored:
+        """Agent: the certificate is on my disk; whoever comes with an older one is a copy of me."""
+
+    @_builtins.property
+    def renew_now(self) -> Global___RenewNow:
+        """Server: ask for a new certificate now, with a new key."""
+
     def __init__(
         self,
         *,
@@ -294,12 +314,16 @@ class Frame(_message.Message):
         go_away: Global___GoAway | None = ...,
         sync_streams: Global___SyncStreams | None = ...,
         report_ack: _report_pb2.ReportAck | None = ...,
+        renew_request: Global___RenewRequest | None = ...,
+        renew_result: Global___RenewResult | None = ...,
+        renew_stored: Global___RenewStored | None = ...,
+        renew_now: Global___RenewNow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "command", b"command", "command_ack", b"command_ack", "command_cancel", b"command_cancel", "command_progress", b"command_progress", "command_result", b"command_result", "credit", b"credit", "data", b"data", "go_away", b"go_away", "hello", b"hello", "kind", b"kind", "open", b"open", "ping", b"ping", "pong", b"pong", "report", b"report", "report_ack", b"report_ack", "reset", b"reset", "result_ack", b"result_ack", "sync_streams", b"sync_streams", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "command", b"command", "command_ack", b"command_ack", "command_cancel", b"command_cancel", "command_progress", b"command_progress", "command_result", b"command_result", "credit", b"credit", "data", b"data", "go_away", b"go_away", "hello", b"hello", "kind", b"kind", "open", b"open", "ping", b"ping", "pong", b"pong", "renew_now", b"renew_now", "renew_request", b"renew_request", "renew_result", b"renew_result", "renew_stored", b"renew_stored", "report", b"report", "report_ack", b"report_ack", "reset", b"reset", "result_ack", b"result_ack", "sync_streams", b"sync_streams", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "command", b"command", "command_ack", b"command_ack", "command_cancel", b"command_cancel", "command_progress", b"command_progress", "command_result", b"command_result", "credit", b"credit", "data", b"data", "go_away", b"go_away", "hello", b"hello", "kind", b"kind", "open", b"open", "ping", b"ping", "pong", b"pong", "report", b"report", "report_ack", b"report_ack", "reset", b"reset", "result_ack", b"result_ack", "stream_id", b"stream_id", "sync_streams", b"sync_streams", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "command", b"command", "command_ack", b"command_ack", "command_cancel", b"command_cancel", "command_progress", b"command_progress", "command_result", b"command_result", "credit", b"credit", "data", b"data", "go_away", b"go_away", "hello", b"hello", "kind", b"kind", "open", b"open", "ping", b"ping", "pong", b"pong", "renew_now", b"renew_now", "renew_request", b"renew_request", "renew_result", b"renew_result", "renew_stored", b"renew_stored", "report", b"report", "report_ack", b"report_ack", "reset", b"reset", "result_ack", b"result_ack", "stream_id", b"stream_id", "sync_streams", b"sync_streams", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["challenge", "hello", "welcome", "open", "data", "credit", "reset", "command", "command_ack", "command_progress", "command_result", "result_ack", "command_cancel", "report", "ping", "pong", "go_away", "sync_streams", "report_ack"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["challenge", "hello", "welcome", "open", "data", "credit", "reset", "command", "command_ack", "command_progress", "command_result", "result_ack", "command_cancel", "report", "ping", "pong", "go_away", "sync_streams", "report_ack", "renew_request", "renew_result", "renew_stored", "renew_now"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -347,6 +371,7 @@ class Hello(_message.Message):
     LAST_COMMAND_SEQ_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    RENEWAL_FIELD_NUMBER: _builtins.int
     protocol_min: _builtins.int
     """The oldest protocol version that the agent speaks."""
     protocol_max: _builtins.int
@@ -365,6 +390,10 @@ class Hello(_message.Message):
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Optional abilities, by name."""
 
+    @_builtins.property
+    def renewal(self) -> Global___RenewRequest:
+        """Asks for a new certificate in Welcome. A certificate that has expired lets an agent in only together with this."""
+
     def __init__(
         self,
         *,
@@ -376,10 +405,11 @@ class Hello(_message.Message):
         last_command_seq: _builtins.int = ...,
         certificate: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        renewal: Global___RenewRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["renewal", b"renewal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "boot_id", b"boot_id", "capabilities", b"capabilities", "certificate", b"certificate", "last_command_seq", b"last_command_seq", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "boot_id", b"boot_id", "capabilities", b"capabilities", "certificate", b"certificate", "last_command_seq", b"last_command_seq", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "renewal", b"renewal", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -397,6 +427,7 @@ class Welcome(_message.Message):
     NOW_FIELD_NUMBER: _builtins.int
     PING_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
+    RENEWAL_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """The protocol version chosen."""
     epoch: _builtins.int
@@ -413,6 +444,10 @@ class Welcome(_message.Message):
     def now(self) -> _timestamp_pb2.Timestamp:
         """The control plane's clock."""
 
+    @_builtins.property
+    def renewal(self) -> Global___RenewResult:
+        """The answer to `Hello.renewal`."""
+
     def __init__(
         self,
         *,
@@ -422,14 +457,123 @@ class Welcome(_message.Message):
         now: _timestamp_pb2.Timestamp | None = ...,
         ping_interval_ms: _builtins.int = ...,
         cluster: _builtins.str = ...,
+        renewal: Global___RenewResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "now", b"now"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "now", b"now", "renewal", b"renewal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "limits", b"limits", "now", b"now", "ping_interval_ms", b"ping_interval_ms", "protocol", b"protocol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "limits", b"limits", "now", b"now", "ping_interval_ms", b"ping_interval_ms", "protocol", b"protocol", "renewal", b"renewal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
+
+@_typing.final
+class RenewRequest(_message.Message):
+    """RenewRequest asks for the agent's next certificate. Sent again with the same key it is the same request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSR_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    csr: _builtins.bytes
+    """A PKCS #10 request, DER, signed with the key to certify; its names are ignored."""
+    generation: _builtins.int
+    """The generation of the certificate in use, 0 when that carries none."""
+    def __init__(
+        self,
+        *,
+        csr: _builtins.bytes = ...,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewRequest: _TypeAlias = RenewRequest  # noqa: Y015
+
+@_typing.final
+class RenewResult(_message.Message):
+    """RenewResult carries the agent's next certificate. The one before stays valid until the next is first used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    certificate: _builtins.bytes
+    """The certificate, DER; empty when there is none."""
+    generation: _builtins.int
+    """Counts the certificates of a cluster."""
+    @_builtins.property
+    def ca_certificates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The CA certificates to trust from now on, DER."""
+
+    @_builtins.property
+    def error(self) -> Global___Status:
+        """Why there is no certificate."""
+
+    def __init__(
+        self,
+        *,
+        certificate: _builtins.bytes = ...,
+        ca_certificates: _abc.Iterable[_builtins.bytes] | None = ...,
+        generation: _builtins.int = ...,
+        error: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_certificates", b"ca_certificates", "certificate", b"certificate", "error", b"error", "generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewResult: _TypeAlias = RenewResult  # noqa: Y015
+
+@_typing.final
+class RenewStored(_message.Message):
+    """RenewStored says that a certificate is safe on the agent's disk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """Its generation."""
+    def __init__(
+        self,
+        *,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewStored: _TypeAlias = RenewStored  # noqa: Y015
+
+@_typing.final
+class RenewNow(_message.Message):
+    """RenewNow asks the agent to renew before it is due."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, for people."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewNow: _TypeAlias = RenewNow  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):

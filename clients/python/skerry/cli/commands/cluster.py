@@ -113,6 +113,68 @@ async def join_token(
 
 @command(
     app,
+    "join-tokens",
+    scoped=False,
+    examples="skerry cluster join-tokens home\nskerry cluster join-tokens home --delete 01K…",
+)
+async def join_tokens(
+    run: Run,
+    name: Name,
+    delete: Annotated[
+        str, typer.Option("--delete", metavar="ID", help="Make this token worthless.")
+    ] = "",
+) -> None:
+    """List the join tokens of a cluster that can still be used, or delete one."""
+    async with run.client() as client:
+        if delete:
+            await client.clusters.delete_join_token(f"{full(name)}/joinTokens/{names.last(delete)}")
+            run.out.say(f"Join token {names.last(delete)} is worthless now")
+            return
+        empty = f"No unused join tokens: skerry cluster join-token {name}"
+        await run.out.many(
+            client.clusters.list_join_tokens(full(name)),
+            Tables(run.around.now()).join_tokens,
+            empty=empty,
+        )
+
+
+@command(app, "revoke", scoped=False, examples="skerry cluster revoke home --yes")
+async def revoke(run: Run, name: Name, yes: Yes = False) -> None:
+    """Take the agent's identity away, at once: its link is cut, it and all unused join tokens are refused."""
+    run.confirm(
+        f"Revoke the identity of cluster {name}'s agent? It will have to join with a new token.",
+        yes=yes,
+    )
+    async with run.client() as client:
+        cluster = await client.clusters.revoke_identity(full(name))
+    if run.out.form is not Format.TABLE:
+        run.out.structured(cluster)
+    run.out.say(f"Cluster {name} has no agent now. To let one in: skerry cluster join-token {name}")
+
+
+@command(app, "rotate", scoped=False, examples="skerry cluster rotate home")
+async def rotate(run: Run, name: Name, yes: Yes = False) -> None:
+    """Ask the agent for a new key and certificate now. Unlocks an identity of which there was a copy."""
+    async with run.client() as client:
+        before = await client.clusters.get(full(name))
+        if before.identity.state == cluster_pb2.IDENTITY_STATE_LOCKED:
+            run.confirm(
+                f"The identity is locked: {before.identity.message}\n"
+                "Unlock it? The agent that comes first keeps it, so the copy must be stopped.",
+                yes=yes,
+            )
+        cluster = await client.clusters.rotate_identity(full(name))
+    if run.out.form is not Format.TABLE:
+        run.out.structured(cluster)
+    online = cluster.connection == cluster_pb2.CONNECTION_STATE_ONLINE
+    when = (
+        "The agent makes a new key now" if online else "The agent makes a new key when it is back"
+    )
+    run.out.say(f"{when}: skerry cluster get {name} shows its certificate")
+
+
+@command(
+    app,
     "addons",
     scoped=False,
     examples="skerry cluster addons home\nskerry cluster addons home --watch",

@@ -30,7 +30,16 @@ class Tables:
     @property
     def clusters(self) -> Table[cluster_pb2.Cluster]:
         return Table(
-            ("NAME", "AGENT", "LAST SEEN", "KUBERNETES", "NODES", "AGENT VERSION", "AGE"),
+            (
+                "NAME",
+                "AGENT",
+                "LAST SEEN",
+                "KUBERNETES",
+                "NODES",
+                "AGENT VERSION",
+                "IDENTITY",
+                "AGE",
+            ),
             lambda c: cells(
                 names.last(c.name),
                 words.connection(c.connection),
@@ -38,9 +47,22 @@ class Tables:
                 " ".join(filter(None, [c.facts.kubernetes_version, c.facts.distribution])),
                 _ready(c.facts.nodes) if c.HasField("facts") else "",
                 c.agent_version,
+                words.identity(c.identity, self._now),
                 words.age(c.create_time, self._now),
             ),
             "clusters",
+        )
+
+    @property
+    def join_tokens(self) -> Table[cluster_pb2.JoinToken]:
+        return Table(
+            ("ID", "AGE", "VALID UNTIL"),
+            lambda t: cells(
+                names.last(t.name),
+                words.age(t.create_time, self._now),
+                f"{t.expire_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC",
+            ),
+            "joinTokens",
         )
 
     @property

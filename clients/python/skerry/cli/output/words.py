@@ -47,6 +47,20 @@ def connection(value: cluster_pb2.ConnectionState.ValueType) -> tuple[str, Tone]
     return word, _CONNECTIONS.get(value, Tone.PLAIN)
 
 
+def identity(value: cluster_pb2.ClusterIdentity, now: datetime) -> tuple[str, Tone]:
+    """What an agent's identity is worth, and how long its certificate lives: `active 31h`, `renewing 31h`, `locked`."""
+    if value.state != cluster_pb2.IDENTITY_STATE_ACTIVE:
+        if not value.state:
+            return "", Tone.PLAIN
+        return _word(cluster_pb2.IdentityState.Name, value.state, "IDENTITY_STATE_"), Tone.BAD
+    left = value.expire_time.seconds - now.timestamp()
+    if left <= 0:
+        return "expired", Tone.BAD
+    word = "renewing" if value.renewal_pending else "active"
+    tone = Tone.BUSY if value.renewal_pending else Tone.GOOD
+    return f"{word} {span(timedelta(seconds=left))}", tone
+
+
 def add_on(value: cluster_pb2.AddOnState.ValueType) -> tuple[str, Tone]:
     """Where an add-on stands."""
     word = _word(cluster_pb2.AddOnState.Name, value, "ADD_ON_STATE_")

@@ -53,6 +53,34 @@ CONNECTION_STATE_OFFLINE: ConnectionState.ValueType  # 4
 """The agent is away."""
 Global___ConnectionState: _TypeAlias = ConnectionState  # noqa: Y015
 
+class _IdentityState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdentityStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdentityState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IDENTITY_STATE_UNSPECIFIED: _IdentityState.ValueType  # 0
+    """Not set."""
+    IDENTITY_STATE_ACTIVE: _IdentityState.ValueType  # 1
+    """The agent may connect."""
+    IDENTITY_STATE_REVOKED: _IdentityState.ValueType  # 2
+    """Somebody took it away; an agent must join with a new token."""
+    IDENTITY_STATE_LOCKED: _IdentityState.ValueType  # 3
+    """Two agents came with it, so nobody may: stop the copy, then rotate, or join with a new token."""
+
+class IdentityState(_IdentityState, metaclass=_IdentityStateEnumTypeWrapper):
+    """IdentityState is what the identity of a cluster's agent is worth."""
+
+IDENTITY_STATE_UNSPECIFIED: IdentityState.ValueType  # 0
+"""Not set."""
+IDENTITY_STATE_ACTIVE: IdentityState.ValueType  # 1
+"""The agent may connect."""
+IDENTITY_STATE_REVOKED: IdentityState.ValueType  # 2
+"""Somebody took it away; an agent must join with a new token."""
+IDENTITY_STATE_LOCKED: IdentityState.ValueType  # 3
+"""Two agents came with it, so nobody may: stop the copy, then rotate, or join with a new token."""
+Global___IdentityState: _TypeAlias = IdentityState  # noqa: Y015
+
 class _AddOnState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -146,6 +174,7 @@ class Cluster(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`clusters/{cluster}`."""
     uid: _builtins.str
@@ -178,6 +207,10 @@ class Cluster(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def identity(self) -> Global___ClusterIdentity:
+        """The agent's identity; unset before an agent joined."""
+
     def __init__(
         self,
         *,
@@ -192,14 +225,63 @@ class Cluster(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        identity: Global___ClusterIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "facts", b"facts", "last_seen_time", b"last_seen_time", "round_trip", b"round_trip", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "round_trip", b"round_trip", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "facts", b"facts", "last_seen_time", b"last_seen_time", "name", b"name", "round_trip", b"round_trip", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "name", b"name", "round_trip", b"round_trip", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cluster: _TypeAlias = Cluster  # noqa: Y015
+
+@_typing.final
+class ClusterIdentity(_message.Message):
+    """ClusterIdentity is the certificate by which a cluster's agent is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    USED_GENERATION_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RENEWAL_PENDING_FIELD_NUMBER: _builtins.int
+    AUTHORITY_FIELD_NUMBER: _builtins.int
+    state: Global___IdentityState.ValueType
+    """What it is worth."""
+    message: _builtins.str
+    """Why it is not active, with the way out."""
+    generation: _builtins.int
+    """Counts the certificates given to this cluster's agents."""
+    used_generation: _builtins.int
+    """The generation that the agent has shown to hold; lower than `generation` while a new certificate is on its way."""
+    renewal_pending: _builtins.bool
+    """The agent was asked to renew and has not done so yet."""
+    authority: _builtins.str
+    """SHA-256 of the CA certificate that signed the certificate in use, in hex."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest certificate ends. The agent renews at two thirds of its life."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___IdentityState.ValueType = ...,
+        message: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        used_generation: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        renewal_pending: _builtins.bool = ...,
+        authority: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "expire_time", b"expire_time", "generation", b"generation", "message", b"message", "renewal_pending", b"renewal_pending", "state", b"state", "used_generation", b"used_generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterIdentity: _TypeAlias = ClusterIdentity  # noqa: Y015
 
 @_typing.final
 class ClusterFacts(_message.Message):
@@ -720,6 +802,241 @@ class CreateJoinTokenResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateJoinTokenResponse: _TypeAlias = CreateJoinTokenResponse  # noqa: Y015
+
+@_typing.final
+class JoinToken(_message.Message):
+    """JoinToken is a join token without its secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`clusters/{cluster}/joinTokens/{uid}`."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being valid."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinToken: _TypeAlias = JoinToken  # noqa: Y015
+
+@_typing.final
+class ListJoinTokensRequest(_message.Message):
+    """ListJoinTokensRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`clusters/{cluster}`."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, the most is 1000."""
+    page_token: _builtins.str
+    """From the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJoinTokensRequest: _TypeAlias = ListJoinTokensRequest  # noqa: Y015
+
+@_typing.final
+class ListJoinTokensResponse(_message.Message):
+    """ListJoinTokensResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOIN_TOKENS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def join_tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___JoinToken]:
+        """The tokens, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        join_tokens: _abc.Iterable[Global___JoinToken] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_tokens", b"join_tokens", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJoinTokensResponse: _TypeAlias = ListJoinTokensResponse  # noqa: Y015
+
+@_typing.final
+class DeleteJoinTokenRequest(_message.Message):
+    """DeleteJoinTokenRequest names the token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`clusters/{cluster}/joinTokens/{uid}`."""
+    request_id: _builtins.str
+    """A UUID that makes a repeat of this call harmless."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteJoinTokenRequest: _TypeAlias = DeleteJoinTokenRequest  # noqa: Y015
+
+@_typing.final
+class DeleteJoinTokenResponse(_message.Message):
+    """DeleteJoinTokenResponse is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteJoinTokenResponse: _TypeAlias = DeleteJoinTokenResponse  # noqa: Y015
+
+@_typing.final
+class RevokeClusterIdentityRequest(_message.Message):
+    """RevokeClusterIdentityRequest names the cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`clusters/{cluster}`."""
+    request_id: _builtins.str
+    """A UUID that makes a repeat of this call harmless."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeClusterIdentityRequest: _TypeAlias = RevokeClusterIdentityRequest  # noqa: Y015
+
+@_typing.final
+class RevokeClusterIdentityResponse(_message.Message):
+    """RevokeClusterIdentityResponse carries the cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cluster(self) -> Global___Cluster:
+        """The cluster."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Global___Cluster | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeClusterIdentityResponse: _TypeAlias = RevokeClusterIdentityResponse  # noqa: Y015
+
+@_typing.final
+class RotateClusterIdentityRequest(_message.Message):
+    """RotateClusterIdentityRequest names the cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`clusters/{cluster}`."""
+    request_id: _builtins.str
+    """A UUID that makes a repeat of this call harmless."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateClusterIdentityRequest: _TypeAlias = RotateClusterIdentityRequest  # noqa: Y015
+
+@_typing.final
+class RotateClusterIdentityResponse(_message.Message):
+    """RotateClusterIdentityResponse carries the cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cluster(self) -> Global___Cluster:
+        """The cluster, before the agent has answered."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Global___Cluster | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateClusterIdentityResponse: _TypeAlias = RotateClusterIdentityResponse  # noqa: Y015
 
 @_typing.final
 class ListAddOnsRequest(_message.Message):

@@ -65,6 +65,26 @@ class ClusterServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
                 _registered_method=True)
+        self.ListJoinTokens = channel.unary_unary(
+                '/skerry.platform.v1.ClusterService/ListJoinTokens',
+                request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensResponse.FromString,
+                _registered_method=True)
+        self.DeleteJoinToken = channel.unary_unary(
+                '/skerry.platform.v1.ClusterService/DeleteJoinToken',
+                request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeClusterIdentity = channel.unary_unary(
+                '/skerry.platform.v1.ClusterService/RevokeClusterIdentity',
+                request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityResponse.FromString,
+                _registered_method=True)
+        self.RotateClusterIdentity = channel.unary_unary(
+                '/skerry.platform.v1.ClusterService/RotateClusterIdentity',
+                request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityResponse.FromString,
+                _registered_method=True)
         self.ListAddOns = channel.unary_unary(
                 '/skerry.platform.v1.ClusterService/ListAddOns',
                 request_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.ListAddOnsRequest.SerializeToString,
@@ -123,6 +143,37 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListJoinTokens(self, request, context):
+        """ListJoinTokens lists a cluster's join tokens that can still be used; never their secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteJoinToken(self, request, context):
+        """DeleteJoinToken makes a join token worthless before its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeClusterIdentity(self, request, context):
+        """RevokeClusterIdentity takes the agent's identity away: its link is cut at once, it is refused from then on, and unused join tokens
+        are void. A new join token lets an agent in again. Doing it twice is doing it once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateClusterIdentity(self, request, context):
+        """RotateClusterIdentity asks the agent for a new key and certificate now, or as soon as it is back. An identity that was locked because of
+        a copy is unlocked: the agent that comes first keeps it, so stop the copy before. Fails with AGENT_NEVER_JOINED, and with AGENT_REVOKED
+        when there is nothing to rotate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAddOns(self, request, context):
         """ListAddOns lists a cluster's add-ons as its agent last reported them.
         """
@@ -169,6 +220,26 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'ListJoinTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJoinTokens,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensResponse.SerializeToString,
+            ),
+            'DeleteJoinToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJoinToken,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenResponse.SerializeToString,
+            ),
+            'RevokeClusterIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeClusterIdentity,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityResponse.SerializeToString,
+            ),
+            'RotateClusterIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateClusterIdentity,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityResponse.SerializeToString,
             ),
             'ListAddOns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAddOns,
@@ -344,6 +415,114 @@ class ClusterService:
             '/skerry.platform.v1.ClusterService/CreateJoinToken',
             skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJoinTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.ClusterService/ListJoinTokens',
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.ListJoinTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJoinToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.ClusterService/DeleteJoinToken',
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.DeleteJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeClusterIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.ClusterService/RevokeClusterIdentity',
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.RevokeClusterIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateClusterIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.ClusterService/RotateClusterIdentity',
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_cluster__pb2.RotateClusterIdentityResponse.FromString,
             options,
             channel_credentials,
             insecure,

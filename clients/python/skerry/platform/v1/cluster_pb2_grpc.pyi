@@ -45,6 +45,19 @@ class ClusterServiceStub:
     """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats."""
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]
     """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
+    ListJoinTokens: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.ListJoinTokensRequest, _cluster_pb2.ListJoinTokensResponse]
+    """ListJoinTokens lists a cluster's join tokens that can still be used; never their secrets."""
+    DeleteJoinToken: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.DeleteJoinTokenRequest, _cluster_pb2.DeleteJoinTokenResponse]
+    """DeleteJoinToken makes a join token worthless before its time."""
+    RevokeClusterIdentity: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.RevokeClusterIdentityRequest, _cluster_pb2.RevokeClusterIdentityResponse]
+    """RevokeClusterIdentity takes the agent's identity away: its link is cut at once, it is refused from then on, and unused join tokens
+    are void. A new join token lets an agent in again. Doing it twice is doing it once.
+    """
+    RotateClusterIdentity: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.RotateClusterIdentityRequest, _cluster_pb2.RotateClusterIdentityResponse]
+    """RotateClusterIdentity asks the agent for a new key and certificate now, or as soon as it is back. An identity that was locked because of
+    a copy is unlocked: the agent that comes first keeps it, so stop the copy before. Fails with AGENT_NEVER_JOINED, and with AGENT_REVOKED
+    when there is nothing to rotate.
+    """
     ListAddOns: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.ListAddOnsRequest, _cluster_pb2.ListAddOnsResponse]
     """ListAddOns lists a cluster's add-ons as its agent last reported them."""
     WatchAddOns: _grpc.UnaryStreamMultiCallable[_cluster_pb2.WatchAddOnsRequest, _cluster_pb2.WatchAddOnsResponse]
@@ -67,6 +80,19 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     """WatchClusters sends every cluster, then a SYNCED event, then each change, with heartbeats."""
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
     """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
+    ListJoinTokens: _aio.UnaryUnaryMultiCallable[_cluster_pb2.ListJoinTokensRequest, _cluster_pb2.ListJoinTokensResponse]  # type: ignore[assignment]
+    """ListJoinTokens lists a cluster's join tokens that can still be used; never their secrets."""
+    DeleteJoinToken: _aio.UnaryUnaryMultiCallable[_cluster_pb2.DeleteJoinTokenRequest, _cluster_pb2.DeleteJoinTokenResponse]  # type: ignore[assignment]
+    """DeleteJoinToken makes a join token worthless before its time."""
+    RevokeClusterIdentity: _aio.UnaryUnaryMultiCallable[_cluster_pb2.RevokeClusterIdentityRequest, _cluster_pb2.RevokeClusterIdentityResponse]  # type: ignore[assignment]
+    """RevokeClusterIdentity takes the agent's identity away: its link is cut at once, it is refused from then on, and unused join tokens
+    are void. A new join token lets an agent in again. Doing it twice is doing it once.
+    """
+    RotateClusterIdentity: _aio.UnaryUnaryMultiCallable[_cluster_pb2.RotateClusterIdentityRequest, _cluster_pb2.RotateClusterIdentityResponse]  # type: ignore[assignment]
+    """RotateClusterIdentity asks the agent for a new key and certificate now, or as soon as it is back. An identity that was locked because of
+    a copy is unlocked: the agent that comes first keeps it, so stop the copy before. Fails with AGENT_NEVER_JOINED, and with AGENT_REVOKED
+    when there is nothing to rotate.
+    """
     ListAddOns: _aio.UnaryUnaryMultiCallable[_cluster_pb2.ListAddOnsRequest, _cluster_pb2.ListAddOnsResponse]  # type: ignore[assignment]
     """ListAddOns lists a cluster's add-ons as its agent last reported them."""
     WatchAddOns: _aio.UnaryStreamMultiCallable[_cluster_pb2.WatchAddOnsRequest, _cluster_pb2.WatchAddOnsResponse]  # type: ignore[assignment]
@@ -122,6 +148,43 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CreateJoinTokenResponse, _abc.Awaitable[_cluster_pb2.CreateJoinTokenResponse]]:
         """CreateJoinToken makes a token with which one agent can join this cluster, once. The token is in this reply and nowhere else."""
+
+    @_abc_1.abstractmethod
+    def ListJoinTokens(
+        self,
+        request: _cluster_pb2.ListJoinTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.ListJoinTokensResponse, _abc.Awaitable[_cluster_pb2.ListJoinTokensResponse]]:
+        """ListJoinTokens lists a cluster's join tokens that can still be used; never their secrets."""
+
+    @_abc_1.abstractmethod
+    def DeleteJoinToken(
+        self,
+        request: _cluster_pb2.DeleteJoinTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.DeleteJoinTokenResponse, _abc.Awaitable[_cluster_pb2.DeleteJoinTokenResponse]]:
+        """DeleteJoinToken makes a join token worthless before its time."""
+
+    @_abc_1.abstractmethod
+    def RevokeClusterIdentity(
+        self,
+        request: _cluster_pb2.RevokeClusterIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.RevokeClusterIdentityResponse, _abc.Awaitable[_cluster_pb2.RevokeClusterIdentityResponse]]:
+        """RevokeClusterIdentity takes the agent's identity away: its link is cut at once, it is refused from then on, and unused join tokens
+        are void. A new join token lets an agent in again. Doing it twice is doing it once.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateClusterIdentity(
+        self,
+        request: _cluster_pb2.RotateClusterIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.RotateClusterIdentityResponse, _abc.Awaitable[_cluster_pb2.RotateClusterIdentityResponse]]:
+        """RotateClusterIdentity asks the agent for a new key and certificate now, or as soon as it is back. An identity that was locked because of
+        a copy is unlocked: the agent that comes first keeps it, so stop the copy before. Fails with AGENT_NEVER_JOINED, and with AGENT_REVOKED
+        when there is nothing to rotate.
+        """
 
     @_abc_1.abstractmethod
     def ListAddOns(

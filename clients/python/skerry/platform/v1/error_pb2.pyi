@@ -90,6 +90,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Too many wrong passwords or codes came for that account or from that address: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
     ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 41
     """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
+    ERROR_REASON_AGENT_REVOKED: _ErrorReason.ValueType  # 60
+    """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the `google.rpc.ErrorInfo` detail (domain `skerry.dev`) that every failed call carries.
@@ -164,4 +166,6 @@ ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 40
 """Too many wrong passwords or codes came for that account or from that address: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
 ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 41
 """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
+ERROR_REASON_AGENT_REVOKED: ErrorReason.ValueType  # 60
+"""The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
