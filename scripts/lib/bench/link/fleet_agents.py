@@ -50,6 +50,7 @@ async def agents(folder: Path, state: Path, numbers: range) -> None:
         )
         return Link(
             identity=identity,
+            store=store,
             journal=Journal(home / "journal.db", cluster_uid=identity.cluster_uid),
             board=board,
             stream_handlers={},
