@@ -1,9 +1,8 @@
-"""The table of keys and the list of codes as text for people: docs/compose.md and `--explain`."""
+"""The rows of the table of keys as text for people: `--explain`, the editor's schema, docs/compose.md."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from agent.compose import keys
 from agent.compose.codes import CODES
@@ -24,29 +23,6 @@ def explain(wanted: str) -> str:
         if f".{key.path}.".endswith(f".{pattern}.") or f".{pattern}." in f".{key.path}"
     ]
     return "".join(f"{_line(key)}\n" for key in found)
-
-
-def key_table() -> str:
-    """The table as Markdown, a section for each part of the file."""
-    parts: list[str] = []
-    for title, rows in _sections():
-        parts += [
-            f"### {title}",
-            "",
-            "| key | takes | treatment | what happens |",
-            "|---|---|---|---|",
-        ]
-        for key in rows:
-            name = key.path.replace("|", "\\|")
-            parts.append(f"| `{name}` | {key.shape} | {treatment_text(key)} | {words(key)} |")
-        parts.append("")
-    return "\n".join(parts)
-
-
-def code_table() -> str:
-    """The codes as a Markdown table."""
-    rows = [f"| {code} | {title} |" for code, title in CODES.items()]
-    return "\n".join(["| code | about |", "|---|---|", *rows, ""])
 
 
 def treatment_text(key: Key) -> str:
@@ -72,17 +48,6 @@ def _explain_code(code: str) -> str:
 
 def _line(key: Key) -> str:
     return f"{key.path} ({key.shape}): {treatment_text(key)}. {words(key)}".rstrip()
-
-
-def _sections() -> Iterable[tuple[str, list[Key]]]:
-    groups: dict[str, list[Key]] = {}
-    for key in keys.table():
-        first = key.path.split(".")[0]
-        title = f"{first}.*" if key.path.startswith(f"{first}.*.") else "Top level"
-        if key.path.startswith("services.*.deploy."):
-            title = "services.*.deploy"
-        groups.setdefault(title, []).append(key)
-    return groups.items()
 
 
 def _table_path(wanted: str) -> str:

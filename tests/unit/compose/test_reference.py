@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-
 import pytest
+from composepage import kompose
+from composepage.page import PAGE, updated
 
 from agent.compose import keys
-from agent.compose.reference import code_table, explain, key_table
-
-PAGE = Path(__file__).parents[3] / "docs/compose.md"
+from agent.compose.reference import explain
 
 
 def test_the_page_has_the_tables_of_the_converter() -> None:
-    """After a wanted change: `SKERRY_UPDATE_GOLDEN=1 pytest
-    tests/unit/compose/test_reference.py`."""
     page = PAGE.read_text()
-    for name, table in (("keys", key_table()), ("codes", code_table())):
-        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-        assert pattern.search(page), name
-        page = pattern.sub(lambda _, s=start, t=table, e=end: f"{s}\n{t}\n{e}", page)
-    if os.environ.get("SKERRY_UPDATE_GOLDEN"):
-        PAGE.write_text(page)
-    assert page == PAGE.read_text()
+    assert page == updated(page), "run PYTHONPATH=scripts/lib python -m composepage"
+
+
+def test_every_key_has_a_line_with_what_kompose_does() -> None:
+    page = PAGE.read_text()
+    for key in keys.table():
+        assert f"\n| `{key.path}` | " in page, key.path
+        assert kompose.fact(key.path), key.path
+
+
+@pytest.mark.parametrize("path", kompose.FACTS)
+def test_facts_are_about_keys_of_the_table(path: str) -> None:
+    assert path in {key.path for key in keys.table()}
+
+
+def test_a_page_without_a_place_for_a_part_is_an_error() -> None:
+    with pytest.raises(ValueError, match="one place for flags"):
+        updated("# Nothing")
 
 
 @pytest.mark.parametrize(
