@@ -128,7 +128,11 @@ async def _platform() -> AsyncIterator[tuple[skerry.Client, str]]:
             made = await client.environments.create(
                 names.project("bench"), "bench", cluster="clusters/bench"
             )
-            await client.operations.wait(made.operation.name)
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await client.operations.wait(made.operation.name)
+            except TimeoutError as error:
+                raise NotRunning(f"the agent did not join within {_PATIENCE:.0f} s") from error
             yield client, names.environment("bench", "bench")
 
 

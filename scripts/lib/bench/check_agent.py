@@ -20,10 +20,12 @@ from agent.workloads.checking import Checker
 
 
 async def main(token: str, state: Path) -> None:
-    identity = await enrol(JoinToken.decode(token), IdentityStore(state), agent_version="bench")
+    store = IdentityStore(state)
+    identity = await enrol(JoinToken.decode(token), store, agent_version="bench")
     with ThreadPoolExecutor(2, "check") as executor:
         link = Link(
             identity=identity,
+            store=store,
             journal=Journal(state / "journal.db", cluster_uid=identity.cluster_uid),
             board=ReportBoard(),
             stream_handlers={"check": CheckHandler(Checker(plan, executor))},
