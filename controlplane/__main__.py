@@ -31,6 +31,8 @@ cli = typer.Typer(
 )
 tokens = typer.Typer(help="API tokens.", no_args_is_help=True)
 cli.add_typer(tokens, name="token")
+authority = typer.Typer(help="The certificate authority.", no_args_is_help=True)
+cli.add_typer(authority, name="ca")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A settings file: .toml, .yaml or .yml.")
@@ -159,6 +161,38 @@ def create_token(
     except settings.SettingsError as error:
         _fail(f"--ttl: {error}", code=2)
     except SkerryError as error:
+        _fail(str(error))
+
+
+@authority.command("rotate")
+def rotate_authority(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Drop the old CA, once every agent has followed.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --finish: although agents have not followed.")
+    ] = False,
+) -> None:
+    """Change the CA without agents joining again: begin, then wait, then --finish. Works beside a serving control plane."""
+    loaded = _load(config, data_dir=data_dir)
+    if force and not finish:
+        _fail("--force goes with --finish", code=2)
+    try:
+        if not finish:
+            asyncio.run(app.begin_ca_rotation(loaded))
+            print(
+                f"The next CA is {loaded.pki_dir / 'next' / 'ca.crt'}: agents get certificates of it now, or when they are back. "
+                "Give it to clients of the API as well; then `skerry-controlplane ca rotate --finish`. "
+                "`skerry-controlplane doctor` shows who has followed."
+            )
+            return
+        behind = asyncio.run(app.finish_ca_rotation(loaded, force=force))
+        print("The new CA is in use; the old one counts for nothing.")
+        if behind:
+            print(f"Must join again: {', '.join(behind)}")
+    except (PkiError, SkerryError) as error:
         _fail(str(error))
 
 

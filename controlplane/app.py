@@ -49,6 +49,7 @@ from controlplane.auth.guessing import GuessGuard
 from controlplane.auth.passwords import Passwords
 from controlplane.background import Background
 from controlplane.domain.clock import Clock, SystemClock
+from controlplane.domain.errors import SkerryError
 from controlplane.domain.ids import UlidSource
 from controlplane.edge import routes
 from controlplane.edge.server import EdgeServer
@@ -58,8 +59,9 @@ from controlplane.link.registry import AgentRegistry
 from controlplane.link.servicer import LinkServicer
 from controlplane.link.transport import SERVER_OPTIONS as AGENT_OPTIONS
 from controlplane.pki import files
-from controlplane.pki.authority import CertificateAuthority, ServerIdentity
-from controlplane.pki.errors import KeyMaterialError
+from controlplane.pki.authorities import Authorities
+from controlplane.pki.authority import ServerIdentity
+from controlplane.pki.errors import KeyMaterialError, PkiError, RotationError
 from controlplane.pki.given import read_pair
 from controlplane.pki.server_certificate import ServerCertificate
 from controlplane.services.access import AccessService
@@ -97,6 +99,7 @@ from controlplane.store.migrations.run import migrate
 log = structlog.get_logger(__name__)
 
 _RENEWAL_CHECK_SECONDS = 3600.0
+_AUTHORITY_CHECK_SECONDS = 2.0
 
 
 class StartError(Exception):
@@ -132,9 +135,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         # What is on disk. The folder is locked first: two processes on one database would not see each other's changes.
         stack.enter_context(_only_one(settings.data_dir))
         await asyncio.to_thread(migrate, settings.database_path)
-        authority = CertificateAuthority.open(settings.pki_dir, clock=clock.now)
+        authorities = Authorities.open(settings.pki_dir, clock=clock.now)
         certificate = ServerCertificate(
-            authority,
+            authorities,
             settings.pki_dir,
             names=settings.server_names(),
             ttl=settings.server_certificate_ttl,
@@ -152,12 +155,14 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         await presence.load()
         housekeeping = Housekeeping(store=store, clock=clock)
         certificates = AgentCertificates(
-            authority,
+            authorities,
             ttl=settings.agent_certificate_ttl,
             grace=settings.agent_certificate_grace,
             clock=clock,
         )
-        identities = AgentIdentities(store=store, ca=certificates, agents=agents, presence=presence)
+        identities = AgentIdentities(
+            store=store, clock=clock, ca=certificates, agents=agents, presence=presence
+        )
         access = AccessService(store=store, clock=clock, ids=ids)
         passwords = Passwords()
         token_maker = TokenMaker(ids)
@@ -248,7 +253,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                     add_ons,
                     identities,
                     agent_address=agent_address,
-                    ca_der=authority.certificate_der,
+                    ca_der=lambda: authorities.certificate_der,
                 ),
                 deployments=DeploymentServicer(deployments),
                 environment_links=EnvironmentLinkServicer(environment_links),
@@ -291,6 +296,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         background.start(authorization.watch(), name="open-streams")
         background.start(housekeeping.run(), name="housekeeping")
         background.start(_renew(certificate, clock), name="certificate-renewal")
+        background.start(
+            _follow(authorities, certificate, identities, clock), name="authority-rotation"
+        )
         stack.push_async_callback(terminals.close)
         servers = (api_server, agent_server)
         for server in servers:
@@ -331,7 +339,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             api_port=api_port,
             agent_port=agent_port,
             edge_port=edge.port,
-            ca_pem=authority.certificate_pem,
+            ca_pem=authorities.current.certificate_pem,
             admin_token=admin_token,
             drain=drain,
             cut=cut,
@@ -373,6 +381,46 @@ async def create_token(settings: Settings, name: str, *, ttl: timedelta | None) 
         await store.open()
         access = AccessService(store=store, clock=clock, ids=UlidSource(clock))
         return await access.create_token(name, ttl=ttl)
+    finally:
+        await store.close()
+
+
+async def begin_ca_rotation(settings: Settings) -> None:
+    """Makes the next authority; a serving control plane goes on from there by itself. Raises PkiError."""
+    await asyncio.to_thread(
+        lambda: Authorities.open(settings.pki_dir, clock=SystemClock().now).begin()
+    )
+
+
+async def finish_ca_rotation(settings: Settings, *, force: bool) -> list[str]:
+    """Puts the next authority in place; the clusters whose agents must join again, with `force` only. Raises PkiError, StorageUnavailable."""
+    clock = SystemClock()
+    authorities = Authorities.open(settings.pki_dir, clock=clock.now)
+    if authorities.next is None:
+        authorities.finish()  # says that there is nothing to finish
+    behind = await _clusters_behind(settings, authorities, clock)
+    if behind and not force:
+        raise RotationError(
+            f"the agents of {', '.join(behind)} have no certificate of the new CA yet. Wait until they were connected, "
+            "revoke what will not come back (`skerry cluster revoke`), or add --force: then they must join again"
+        )
+    await asyncio.to_thread(authorities.finish)
+    return behind
+
+
+async def _clusters_behind(settings: Settings, authorities: Authorities, clock: Clock) -> list[str]:
+    await asyncio.to_thread(migrate, settings.database_path)
+    store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
+    try:
+        await store.open()
+        fingerprint = authorities.signing.fingerprint
+        async with store.reading() as tx:
+            uids = [
+                record.cluster_uid
+                for record in await tx.agent_identities.active()
+                if record.used_authority != fingerprint
+            ]
+            return sorted(str(found.name) for found in (await tx.clusters.get_many(uids)).values())
     finally:
         await store.close()
 
@@ -444,3 +492,27 @@ async def _renew(certificate: ServerCertificate, clock: Clock) -> None:
         except KeyMaterialError as error:
             # A full disk, say: two thirds of the life are gone, one third is left to try again.
             log.error("server_certificate_not_renewed", error=str(error))
+
+
+async def _follow(
+    authorities: Authorities,
+    certificate: ServerCertificate,
+    identities: AgentIdentities,
+    clock: Clock,
+) -> None:
+    """Notices what `ca rotate` did to the authorities, also while nothing served, and has servers and agents follow."""
+    changed = authorities.next is not None  # a change that was begun before this process
+    while True:
+        try:
+            if changed:
+                await asyncio.to_thread(certificate.renew)
+                followed = b"" if authorities.next is None else authorities.next.fingerprint
+                await identities.renew_all("the control plane changes its CA", unless=followed)
+                log.info("ca_changed", under_way=authorities.next is not None)
+                changed = False
+            await clock.sleep(_AUTHORITY_CHECK_SECONDS)
+            changed = await asyncio.to_thread(authorities.reload) or changed
+        except (PkiError, SkerryError) as error:
+            # What could not be read or told now is tried again: agents must not be forgotten.
+            log.warning("ca_rotation_waits", error=str(error))
+            await clock.sleep(_AUTHORITY_CHECK_SECONDS)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
+
 from controlplane.pki import files
 from controlplane.pki.errors import KeyMaterialError
 from controlplane.settings import Address, Settings
@@ -54,6 +56,7 @@ def examine(settings: Settings, *, now: datetime.datetime) -> list[Finding]:
         _disk(settings.data_dir),
         *_database(settings.database_path),
         *_certificates(settings.pki_dir, now),
+        *_rotation(settings),
         _clock(settings.data_dir, now),
         *_ports(settings),
         _advertised(settings),
@@ -176,7 +179,7 @@ def _certificates(directory: Path, now: datetime.datetime) -> Iterator[Finding]:
         )
     elif left < _CA_WARN:
         yield Finding(
-            "CA", Verdict.WARN, message, "plan for joining every agent again under a new CA"
+            "CA", Verdict.WARN, message, "change it in time: `skerry-controlplane ca rotate`"
         )
     else:
         yield Finding("CA", Verdict.OK, message)
@@ -195,6 +198,34 @@ def _certificates(directory: Path, now: datetime.datetime) -> Iterator[Finding]:
             Verdict.FAIL if expired else Verdict.OK,
             f"{'expired' if expired else 'valid until'} {until.date()}",
             "restart the control plane: it makes a new one" if expired else "",
+        )
+
+
+def _rotation(settings: Settings) -> Iterator[Finding]:
+    """How far a change of the CA is."""
+    ahead = settings.pki_dir / "next" / "ca.crt"
+    if not ahead.exists():
+        return
+    try:
+        fingerprint = files.read_certificate(ahead).fingerprint(hashes.SHA256())
+        with contextlib.closing(
+            sqlite3.connect(f"file:{settings.database_path}?mode=ro", uri=True)
+        ) as connection:
+            rows = connection.execute(
+                "SELECT cluster, used_authority FROM agent_certificates JOIN clusters ON uid = cluster_uid "
+                "WHERE state = 'ACTIVE' ORDER BY cluster"
+            ).fetchall()
+    except (KeyMaterialError, sqlite3.Error) as error:
+        yield Finding("CA change", Verdict.WARN, str(error), "see the findings above")
+        return
+    behind = [str(name) for name, authority in rows if authority != fingerprint]
+    message = f"under way: {len(rows) - len(behind)} of {len(rows)} agents have followed"
+    if behind:
+        fix = "wait for them, or revoke what will not come back; then `skerry-controlplane ca rotate --finish`"
+        yield Finding("CA change", Verdict.WARN, f"{message}, not {', '.join(behind[:10])}", fix)
+    else:
+        yield Finding(
+            "CA change", Verdict.WARN, message, "end it: `skerry-controlplane ca rotate --finish`"
         )
 
 

@@ -1,6 +1,6 @@
 """ClusterService at the border."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from skerry.platform.v1 import cluster_pb2, cluster_pb2_grpc
 from skerry.wire.join_token import JoinToken
@@ -25,7 +25,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         identities: AgentIdentities,
         *,
         agent_address: str,
-        ca_der: bytes,
+        ca_der: Callable[[], bytes],
     ) -> None:
         self._clusters = clusters
         self._add_ons = add_ons
@@ -87,7 +87,7 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         address = self._agent_address
         token = JoinToken(
             address=address,
-            ca_der=self._ca_der,
+            ca_der=self._ca_der(),
             secret=issued.secret,
             cluster=str(issued.cluster),
         )

@@ -17,7 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controlplane.pki import files
-from controlplane.pki.errors import InvalidCertificate, InvalidSigningRequest, KeyMaterialError
+from controlplane.pki.errors import (
+    AnotherAuthority,
+    InvalidCertificate,
+    InvalidSigningRequest,
+    KeyMaterialError,
+)
 
 TRUST_DOMAIN = "skerry"
 AUTHORITY_LIFE = datetime.timedelta(days=3650)
@@ -194,7 +199,7 @@ class CertificateAuthority:
                 "not a certificate of an agent of this control plane"
             ) from error
         except InvalidSignature as error:
-            raise InvalidCertificate("the certificate was signed by another authority") from error
+            raise AnotherAuthority("the certificate was signed by another authority") from error
         prefix = spiffe_id("")
         if (
             constraints.ca

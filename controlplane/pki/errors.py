@@ -15,3 +15,11 @@ class InvalidSigningRequest(PkiError):
 
 class InvalidCertificate(PkiError):
     """A certificate was not issued by this authority for an agent, or is outside its life."""
+
+
+class AnotherAuthority(InvalidCertificate):
+    """A certificate was signed by an authority that is not this one."""
+
+
+class RotationError(PkiError):
+    """The authority cannot be changed now."""

@@ -6,18 +6,27 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from controlplane.pki import files
-from controlplane.pki.authority import (
-    CertificateAuthority,
-    Clock,
-    ServerIdentity,
-    general_name,
-)
+from controlplane.pki.authority import Clock, ServerIdentity, general_name
 from controlplane.pki.errors import KeyMaterialError
+
+
+class ServerAuthority(Protocol):
+    """`Authorities` or one `CertificateAuthority`."""
+
+    @property
+    def certificate_der(self) -> bytes:
+        """Of the one that signs servers now."""
+        ...
+
+    def issue_server(self, names: Sequence[str], *, ttl: datetime.timedelta) -> ServerIdentity:
+        """A fresh key and a certificate."""
+        ...
 
 
 class ServerCertificate:
@@ -29,7 +38,7 @@ class ServerCertificate:
 
     def __init__(
         self,
-        authority: CertificateAuthority,
+        authority: ServerAuthority,
         directory: Path,
         *,
         names: Sequence[str],

@@ -11,6 +11,7 @@ import structlog
 
 from controlplane.domain import agent_identity
 from controlplane.domain.agent_identity import AgentRecord, IdentityState, Verdict
+from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import AgentIdentity, Cluster
 from controlplane.domain.errors import (
     AgentNeverJoined,
@@ -29,6 +30,9 @@ from controlplane.store.transaction import Transaction
 
 _log = structlog.get_logger(__name__)
 
+_PAUSE_SECONDS = (
+    0.02  # between agents that are asked to renew, so that they do not all come at once
+)
 _JOIN_AGAIN = "make a join token with `skerry cluster join-token` and start an agent with it"
 
 
@@ -45,9 +49,16 @@ class AgentIdentities:
     """Who may connect as the agent of which cluster."""
 
     def __init__(
-        self, *, store: Store, ca: CertificateAuthority, agents: Agents, presence: Presence
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ca: CertificateAuthority,
+        agents: Agents,
+        presence: Presence,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._ca = ca
         self._agents = agents
         self._presence = presence
@@ -112,7 +123,9 @@ class AgentIdentities:
         """Why the agent is to renew now; empty when it is not."""
         async with self._store.reading() as tx:
             record = await tx.agent_identities.get(cluster_uid)
-        return "an operator asked for it" if record is not None and record.renewal_pending else ""
+        return (
+            "a new certificate is wanted" if record is not None and record.renewal_pending else ""
+        )
 
     async def renew(self, identity: AgentIdentity, epoch: int, csr_der: bytes) -> Renewal | None:
         """The next certificate of an agent, or the same again for the same key; None for a connection that is no longer the newest.
@@ -205,6 +218,21 @@ class AgentIdentities:
         _log.info("agent_identity_rotates", cluster=str(name))
         self._agents.ask_to_renew(cluster.uid, "an operator asked for it")
         return cluster
+
+    async def renew_all(self, reason: str, *, unless: bytes = b"") -> None:
+        """Every agent is to get a new certificate, unless it uses one of this authority (SHA-256). Asked one by one, not all at once."""
+        async with self._store.transaction() as tx:
+            records = [
+                record
+                for record in await tx.agent_identities.active()
+                if not unless or record.used_authority != unless
+            ]
+            for record in records:
+                await tx.agent_identities.save(record.rotated())
+                await tx.clusters.note_connection_change(record.cluster_uid)
+        for record in records:
+            self._agents.ask_to_renew(record.cluster_uid, reason)
+            await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _change(
         self,

@@ -6,7 +6,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from controlplane.domain.clock import Clock
 from controlplane.domain.errors import CredentialsInvalid, InvalidField
-from controlplane.pki.authority import CertificateAuthority, requested_key
+from controlplane.pki.authorities import Authorities
+from controlplane.pki.authority import requested_key
 from controlplane.pki.errors import InvalidCertificate, InvalidSigningRequest
 from controlplane.services.ports import SignedCertificate, VerifiedCertificate
 
@@ -18,9 +19,9 @@ class AgentCertificates:
     """
 
     def __init__(
-        self, authority: CertificateAuthority, *, ttl: timedelta, grace: timedelta, clock: Clock
+        self, authorities: Authorities, *, ttl: timedelta, grace: timedelta, clock: Clock
     ) -> None:
-        self._authority = authority
+        self._authorities = authorities
         self._ttl = ttl
         self._grace = grace
         self._clock = clock
@@ -35,16 +36,17 @@ class AgentCertificates:
 
     def sign(self, csr_der: bytes, *, cluster_uid: str, generation: int) -> SignedCertificate:
         """Raises InvalidField (`csr`)."""
+        authority = self._authorities.signing
         try:
-            issued = self._authority.sign_agent(
+            issued = authority.sign_agent(
                 csr_der, cluster_uid=cluster_uid, ttl=self._ttl, generation=generation
             )
         except InvalidSigningRequest as error:
             raise InvalidField.of("csr", str(error)) from error
         return SignedCertificate(
             certificate_der=issued.certificate_der,
-            authority=self._authority.fingerprint,
-            ca_certificates_der=(self._authority.certificate_der,),
+            authority=authority.fingerprint,
+            ca_certificates_der=self._authorities.trusted_der,
             fingerprint=issued.fingerprint,
             expire_time=issued.expire_time,
         )
@@ -52,12 +54,12 @@ class AgentCertificates:
     @property
     def ca_certificates_der(self) -> tuple[bytes, ...]:
         """What agents are to trust."""
-        return (self._authority.certificate_der,)
+        return self._authorities.trusted_der
 
     def verify(self, certificate_der: bytes) -> VerifiedCertificate:
         """Raises CredentialsInvalid."""
         try:
-            certificate = self._authority.verify_agent(certificate_der, grace=self._grace)
+            certificate = self._authorities.verify_agent(certificate_der, grace=self._grace)
         except InvalidCertificate as error:
             raise CredentialsInvalid(str(error)) from error
         return VerifiedCertificate(
