@@ -22,10 +22,13 @@ from starlette.applications import Starlette
 
 from controlplane.api import registrations
 from controlplane.api.apps import AppServicer
+from controlplane.api.audit import AuditServicer
 from controlplane.api.clusters import ClusterServicer
 from controlplane.api.deployments import DeploymentServicer
 from controlplane.api.environment_links import EnvironmentLinkServicer
 from controlplane.api.environments import EnvironmentServicer
+from controlplane.api.interceptors import call as calls
+from controlplane.api.interceptors.audit import Audit
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.logs import LogServicer
@@ -69,6 +72,7 @@ from controlplane.services.addons import AddOnService
 from controlplane.services.agent_identities import AgentIdentities
 from controlplane.services.agent_sessions import AgentSessionService
 from controlplane.services.apps import AppService
+from controlplane.services.audit import AuditService
 from controlplane.services.authorization import Authorizer
 from controlplane.services.certificates import AgentCertificates
 from controlplane.services.changes import ChangeHub
@@ -144,7 +148,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             clock=clock.now,
         )
         hub = ChangeHub()
-        store = Store(settings.database_path, clock=clock, on_commit=hub.publish)
+        store = Store(
+            settings.database_path, clock=clock, on_commit=hub.publish, action=calls.action
+        )
         stack.push_async_callback(store.close)
         await store.open()
 
@@ -221,7 +227,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             hub=hub,
             clock=clock,
         )
+        audit = AuditService(store=store, clock=clock, hub=hub)
         interceptors = Interceptors(
+            audit=Audit(audit, clock),
             authenticator=Authenticator(access),
             authorization=authorization,
             registry=metrics,
@@ -247,6 +255,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         agent_address = settings.advertised(agent_port)
         api_server = GrpcServer(
             registrations.platform(
+                audit=AuditServicer(audit),
                 apps=AppServicer(apps, checks),
                 clusters=ClusterServicer(
                     clusters,

@@ -21,8 +21,7 @@ def principal() -> Principal:
 
 def address(context: Context) -> str:
     """Where the call comes from, without the port: `192.0.2.7`."""
-    kind, _, rest = str(context.peer()).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else rest
+    return calls.address_of(str(context.peer()))
 
 
 def visible() -> Visible:

@@ -7,6 +7,8 @@ from skerry.agent.v1 import enrollment_pb2, enrollment_pb2_grpc, link_pb2, link_
 from skerry.platform.v1 import (
     app_pb2,
     app_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     cluster_pb2,
     cluster_pb2_grpc,
     deployment_pb2,
@@ -40,6 +42,7 @@ from controlplane.api.server import Registration
 
 def platform(
     *,
+    audit: audit_pb2_grpc.AuditServiceServicer,
     apps: app_pb2_grpc.AppServiceServicer,
     clusters: cluster_pb2_grpc.ClusterServiceServicer,
     deployments: deployment_pb2_grpc.DeploymentServiceServicer,
@@ -111,6 +114,11 @@ def platform(
             _service(terminal_pb2, "TerminalService"),
             terminals,
             terminal_pb2_grpc.add_TerminalServiceServicer_to_server,
+        ),
+        Registration(
+            _service(audit_pb2, "AuditService"),
+            audit,
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
         ),
         Registration(
             _service(member_pb2, "MemberService"),

@@ -6,13 +6,16 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from controlplane.api.interceptors import access_log
 from controlplane.api.interceptors.access_log import AccessLog
+from controlplane.api.interceptors.audit import Audit
 from controlplane.api.interceptors.authentication import Admission
 from controlplane.api.interceptors.authorization import Authorization
+from controlplane.api.interceptors.call import Call
 from controlplane.api.interceptors.drain import Drain
 from controlplane.api.interceptors.errors import translate_errors
 from controlplane.api.interceptors.limits import SizeLimit
@@ -58,6 +61,7 @@ class Interceptors:
         *,
         authenticator: Authenticator,
         authorization: Authorization,
+        audit: Audit,
         registry: CollectorRegistry,
         clock: Clock,
         size_limit: SizeLimit,
@@ -67,7 +71,12 @@ class Interceptors:
         self._authenticator = authenticator
         self._authorization = authorization
         # The order is the one of the package's docstring; authentication comes before the stages, limits behind them.
-        self._stages = (AccessLog(clock), CallMetrics(registry, clock), translate_errors)
+        self._audit = audit
+        self._stages = (AccessLog(clock), CallMetrics(registry, clock), translate_errors, audit)
+
+    async def _authorize(self, call: Call, request: Message) -> None:
+        await self._authorization.check(call, request)
+        await self._audit.begin(call, request)
 
     def pipeline(self, services: Sequence[ServiceDescriptor]) -> Pipeline:
         """The interceptor of a listener that serves these services; a method of any other service is refused."""
@@ -76,7 +85,7 @@ class Interceptors:
             admit=Admission(rules_for(services), self._authenticator, self.drain),
             stages=self._stages,
             check_request=self.size_limit,
-            authorize=self._authorization.check,
+            authorize=self._authorize,
             watching=self._authorization.watching,
             drain=self.drain,
         )

@@ -38,11 +38,11 @@ class Authorizer:
         field: str = "name",
         protected: Permission | None = None,
         filtered: bool = False,
-    ) -> None:
-        """`resource` None is the whole platform. Raises NotFound, PermissionDenied, TerminalGone, InvalidField (no name at all)."""
+    ) -> str:
+        """Where the resource lies: an operation where its target does. `resource` None is the whole platform. Raises NotFound, PermissionDenied, TerminalGone, InvalidField (no name at all)."""
         if filtered:
             self._check_filtered(principal, permission, resource or PLATFORM, field)
-            return
+            return resource or PLATFORM
         place = PLATFORM if resource is None else await self._place(principal, resource, field)
         grants = principal.grants
         if not grants.allows(permission, place):
@@ -53,6 +53,7 @@ class Authorizer:
                 raise _denied(permission, place)
         if protected and not grants.allows(protected, place) and await self._is_protected(place):
             raise _denied(protected, place, "the environment is protected: ")
+        return place
 
     @staticmethod
     def _check_filtered(

@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
+from controlplane.domain.audit import OK, AuditAction
 from controlplane.domain.clock import Clock
 from controlplane.store import tables
 from controlplane.store.connection import Connection
@@ -36,14 +37,21 @@ _SEAL_KEY = "seal-key"
 class Store:
     """The database of one control plane.
 
-    `on_commit` is told, after each commit, the topics that changed; it must not block.
+    `on_commit` is told, after each commit, the topics that changed; it must not block. `action` is what the caller of this task
+    does, if that is audited: its entry is part of the first transaction that it writes.
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock, on_commit: Callable[[frozenset[str]], None]
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        on_commit: Callable[[frozenset[str]], None],
+        action: Callable[[], AuditAction | None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._on_commit = on_commit
+        self._action = action
         self._writer = _engine(path, size=1, read_only=False)
         self._readers = _engine(path, size=_READERS, read_only=True)
         self._sealed: Sealed | None = None
@@ -76,13 +84,16 @@ class Store:
                 await connection.execute(text("SELECT 1 FROM instance"))
 
     @asynccontextmanager
-    async def transaction(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, *, durable: bool = True, audited: bool = True
+    ) -> AsyncIterator[Transaction]:
         """A writing transaction: committed when the block ends, rolled back when it raises.
 
         With `durable` the commit, and all before it, survives a power cut; without, it survives the process only and costs
-        no flush of the disk: for what is said again, or known anew, after a restart.
+        no flush of the disk: for what is said again, or known anew, after a restart. `audited` False is for the log itself.
         Never await anything but the database inside: all other writers wait. Raises StorageUnavailable.
         """
+        action = self._action() if audited else None
         with translated():
             async with self._writer.connect() as raw:
                 await raw.execution_options(durable=durable)
@@ -91,10 +102,14 @@ class Store:
                     await connection.begin()
                     transaction = self._bind(connection, writable=True)
                     yield transaction
+                    if action is not None and not action.recorded:
+                        await transaction.audit.append(action, OK)
                 except BaseException:
                     await _undo(connection)
                     raise
                 await self._commit(connection, transaction)
+                if action is not None:
+                    action.recorded = True
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -411,6 +411,24 @@ idempotency = Table(
     Column("create_time", UtcDateTime, nullable=False, index=True),
 )
 
+# Entries are only ever added. The hash covers the entry before, and the newest one is kept in `instance` as well.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("create_time", UtcDateTime, nullable=False, index=True),
+    Column("actor", Text, nullable=False, index=True),
+    Column("token", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("resource", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("result", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 # What watchers have to read again, in the order in which it was committed.
 changes = Table(
     "changes",

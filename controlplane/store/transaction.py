@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controlplane.store.addons import AddOnRepository
 from controlplane.store.apps import AppRepository
+from controlplane.store.audit import AuditRepository
 from controlplane.store.changes import ChangeRepository
 from controlplane.store.clusters import (
     AgentIdentityRepository,
@@ -69,6 +70,7 @@ class Transaction:
         )
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)
+        self.audit = AuditRepository(connection, sealed, self.changes, writable=writable, now=now)
         self._after_commit: list[Callable[[], None]] = []
 
     def after_commit(self, call: Callable[[], None]) -> None:

@@ -21,15 +21,20 @@ from skerry.version import VERSION
 
 if TYPE_CHECKING:
     from skerry.services.apps import Apps
+    from skerry.services.audit import Audit
     from skerry.services.clusters import Clusters
     from skerry.services.deployments import Deployments
     from skerry.services.environment_links import EnvironmentLinks
     from skerry.services.environments import Environments
     from skerry.services.logs import Logs
+    from skerry.services.members import Members
     from skerry.services.operations import Operations
+    from skerry.services.organizations import Organizations
     from skerry.services.projects import Projects
     from skerry.services.server import Server
+    from skerry.services.sessions import Sessions
     from skerry.services.terminals import Terminals
+    from skerry.services.users import Users
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -137,6 +142,34 @@ class Client:
     def server(self) -> Server:
         """The control plane itself."""
         return cast("Server", self._service("server").Server(self._calls, self._channel))
+
+    @functools.cached_property
+    def organizations(self) -> Organizations:
+        """Organizations: the walls between tenants."""
+        return cast(
+            "Organizations",
+            self._service("organizations").Organizations(self._calls, self._channel),
+        )
+
+    @functools.cached_property
+    def users(self) -> Users:
+        """Users: who may log in."""
+        return cast("Users", self._service("users").Users(self._calls, self._channel))
+
+    @functools.cached_property
+    def members(self) -> Members:
+        """Roles, groups and service accounts."""
+        return cast("Members", self._service("members").Members(self._calls, self._channel))
+
+    @functools.cached_property
+    def sessions(self) -> Sessions:
+        """Logging in, and the caller's own tokens."""
+        return cast("Sessions", self._service("sessions").Sessions(self._calls, self._channel))
+
+    @functools.cached_property
+    def audit(self) -> Audit:
+        """The audit log."""
+        return cast("Audit", self._service("audit").Audit(self._calls, self._channel))
 
     def _service(self, name: str) -> Any:
         """A module of `skerry.services`, loaded when it is first used: each brings the messages of its

@@ -88,7 +88,7 @@ class Authorization:
         rule, principal = call.rule, call.principal
         if rule is None or rule.permission is None or principal is None:
             raise CredentialsInvalid("the caller is not known")
-        await self._authorizer.check(
+        call.place = await self._authorizer.check(
             principal,
             rule.permission,
             call.resource if rule.resource else None,

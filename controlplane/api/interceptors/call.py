@@ -10,6 +10,7 @@ import grpc
 
 from controlplane.auth.rules import Rule
 from controlplane.domain.access import Permission
+from controlplane.domain.audit import AuditAction
 from controlplane.domain.tokens import Principal
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -21,7 +22,7 @@ class Call:
     """What is known about a call; `principal`, `code` and `reason` are filled in on the way.
 
     `rule` is what its method asks for; `resource` is the resource that the request names, once it is read (empty: the whole
-    platform), and `field` where it does. `code` and `reason` say how the call ended, for the log and the metrics.
+    platform), `field` where it does, and `place` where that lies; `action` is what it will be in the audit log. `code` and `reason` say how the call ended, for the log and the metrics.
     """
 
     method: str
@@ -32,6 +33,9 @@ class Call:
     principal: Principal | None = None
     resource: str | None = None
     field: str = ""
+    place: str = ""
+    address: str = ""
+    action: AuditAction | None = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     reason: str = ""
 
@@ -51,6 +55,12 @@ class Call:
         return self.method.strip("/").partition("/")[2]
 
 
+def address_of(peer: str) -> str:
+    """The address of gRPC's `ipv4:192.0.2.7:4711`, without the port."""
+    kind, _, rest = peer.partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else rest
+
+
 # A stage wraps the rest of the call: it is entered before the servicer and left, with its exception if any, after it.
 Stage = Callable[[Call, Context], AbstractAsyncContextManager[None]]
 
@@ -60,6 +70,12 @@ _current: contextvars.ContextVar[Call] = contextvars.ContextVar("skerry_call")
 def enter(call: Call) -> None:
     """Makes `call` the current one of this task. grpc.aio runs each call in a task of its own, so nothing is to be undone."""
     _current.set(call)
+
+
+def action() -> AuditAction | None:
+    """What the call that this task serves will be in the audit log; None outside of calls, and for calls that are not audited."""
+    call = _current.get(None)
+    return None if call is None else call.action
 
 
 def current() -> Call:

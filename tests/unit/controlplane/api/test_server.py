@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from controlplane.api.interceptors.audit import Audit
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.server import (
@@ -23,6 +24,7 @@ from controlplane.domain.clock import SystemClock
 from controlplane.domain.errors import CredentialsInvalid
 from controlplane.domain.tokens import Principal
 from controlplane.pki.authority import CertificateAuthority
+from controlplane.services.audit import AuditService
 from controlplane.services.authorization import Authorizer
 from controlplane.services.changes import ChangeHub
 
@@ -48,6 +50,7 @@ def server() -> GrpcServer:
     interceptors = Interceptors(
         authenticator=Authenticator(NoTokens()),
         authorization=NO_REQUESTS,
+        audit=Audit(cast("AuditService", None), SystemClock()),
         registry=CollectorRegistry(),
         clock=SystemClock(),
         size_limit=SizeLimit(1000),
