@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 
 from grpc import aio
@@ -48,9 +49,11 @@ class Audit:
     ) -> AsyncGenerator[audit_pb2.AuditEntry, None]:
         """Entries as they are written, behind `after` or from now on."""
         request = audit_pb2.WatchAuditEntriesRequest(parent=parent, after_sequence=after)
-        async for event in self._calls.stream(self._stub.WatchAuditEntries, request):
-            if event.HasField("entry"):
-                yield event.entry
+        stream = self._calls.stream(self._stub.WatchAuditEntries, request)
+        async with contextlib.aclosing(stream) as events:
+            async for event in events:
+                if event.HasField("entry"):
+                    yield event.entry
 
     async def verify(self) -> audit_pb2.VerifyAuditLogResponse:
         """Whether every entry is there, as it was written."""
