@@ -121,7 +121,9 @@ class World:
         self.terminals = TerminalService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents
         )
-        self.identities = AgentIdentities(store=store, ca=self.ca, agents=agents, presence=presence)
+        self.identities = AgentIdentities(
+            store=store, clock=clk, ca=self.ca, agents=agents, presence=presence
+        )
         self.sessions = AgentSessionService(
             store=store, clock=clk, presence=presence, identities=self.identities
         )
