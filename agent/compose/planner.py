@@ -254,7 +254,9 @@ class _Planner:
                     "Add a healthcheck to it.",
                 )
             waits.append(Wait(names[dependency.service], tuple(tcp[:_PORTS_TRIED]), healthy))
-        return waits
+        return sorted(
+            waits, key=lambda wait: wait.host
+        )  # the order of keys must not run a Job again
 
     def _check_wait_within_pod(self, dependency: Dependency) -> None:
         if dependency.condition is Condition.COMPLETED:

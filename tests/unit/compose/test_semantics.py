@@ -161,7 +161,7 @@ def test_waits_for_healthy_and_started_and_headless() -> None:
         """
     )
     (wait,) = pod(result)["initContainers"]
-    assert wait["command"][4:] == ["healthy db 5432", "started cache 6379", "started worker"]
+    assert wait["command"][4:] == ["started cache 6379", "healthy db 5432", "started worker"]
     assert wait["securityContext"]["runAsNonRoot"] is True
 
 
