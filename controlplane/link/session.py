@@ -331,8 +331,13 @@ class AgentSession:
             for lane, frames, size in _lanes(traffic):
                 key = (direction, lane)
                 frames_before, size_before = self._counted.get(key, (0, 0))
-                self._counted[key] = (frames, size)
-                self._metrics.traffic(direction, lane, frames - frames_before, size - size_before)
+                if (
+                    frames != frames_before
+                ):  # an idle agent has one lane at work, and there are thousands
+                    self._counted[key] = (frames, size)
+                    self._metrics.traffic(
+                        direction, lane, frames - frames_before, size - size_before
+                    )
         for reason, count in connection.resets.items():
             before = self._counted_resets.get(reason, 0)
             self._counted_resets[reason] = count

@@ -156,7 +156,7 @@ class Presence:
         changed = [
             (uid, known, state)
             for uid, known in self._known.items()
-            if (state := self._state(known)) is not known.announced
+            if (state := self._state(known, now)) is not known.announced
         ]
         if changed:
             async with self._store.transaction(durable=False) as tx:
@@ -177,9 +177,9 @@ class Presence:
             for _, known in unwritten:
                 known.unwritten_epoch = None
 
-    def _state(self, known: _Known) -> ConnectionState:
+    def _state(self, known: _Known, now: datetime | None = None) -> ConnectionState:
         return connection_state(
-            known.last_seen, live=known.live_epoch is not None, now=self._clock.now()
+            known.last_seen, live=known.live_epoch is not None, now=now or self._clock.now()
         )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import check, compose, deploy, exec_open, link, logs
+from bench import chaos, check, compose, deploy, exec_open, link, logs
 from bench.running import NotRunning
 
 BENCHMARKS = {
     "link": link,
+    "chaos": chaos,
     "logs": logs,
     "exec": exec_open,
     "deploy": deploy,

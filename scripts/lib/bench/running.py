@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+_DEVCLUSTER = str(ROOT / "scripts" / "devcluster")
 WHERE = ("--project", "bench", "--env", "bench")
 
 
@@ -24,9 +25,8 @@ class RunningPlatform:
 
     def __init__(self) -> None:
         self.skerry = str(ROOT / ".venv" / "bin" / "skerry")
-        devcluster = str(ROOT / "scripts" / "devcluster")
-        self.kubeconfig = _output(devcluster, "kubeconfig").strip()
-        self._kubectl = _output(devcluster, "path", "kubectl").strip()
+        self.kubeconfig = dev_kubeconfig()
+        self._kubectl = _output(_DEVCLUSTER, "path", "kubectl").strip()
         if self._try("cluster", "list").returncode:
             raise NotRunning("the platform does not answer: run scripts/up first")
         if self._try("project", "get", "bench").returncode:
@@ -71,6 +71,11 @@ class RunningPlatform:
         done = self._try(*argv)
         if done.returncode:
             raise NotRunning(f"skerry {' '.join(argv)}: {done.stderr.strip()}")
+
+
+def dev_kubeconfig() -> str:
+    """The dev cluster's. Raises NotRunning."""
+    return _output(_DEVCLUSTER, "kubeconfig").strip()
 
 
 def seconds_to_lines(argv: Sequence[str], count: int) -> float:

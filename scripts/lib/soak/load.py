@@ -22,7 +22,7 @@ from tests.e2e.platform import Platform
 from tests.e2e.waiting import wait_until
 
 _FOLLOWS = 3
-_CUT_SECONDS = 15.0
+_CUT_SECONDS = 40.0  # beyond the 30 s after which an agent dials again at once
 _COUNT = re.compile(rb"count (\d+)\n")
 _APP_COMPOSE = b"""
 services:
@@ -156,6 +156,10 @@ class Load:
                 self._counts[kind] += 1
             except SkerryError:
                 self._counts[f"{kind} refused or cut"] += 1
+            except (
+                TimeoutError
+            ):  # a machine busy with other things is no leak; none at all is a failure
+                self._counts[f"{kind} given up"] += 1
             await asyncio.sleep(pause)
 
     async def _cut(self) -> None:

@@ -32,8 +32,18 @@ from bench.running import ROOT, NotRunning
 _PROCESSES = 2
 _ENROL_SECONDS = 900
 _UP_SECONDS = 240
+_DIALS_A_SECOND = 25  # of all processes, the first time
 _SECONDS_A_DAY = 86400
 _HEADER_BYTES = 52  # IPv4 and TCP with time stamps, for each segment
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """How the agents came back: shares from 0 to 1, and the seconds until all were, or until nobody waited any more."""
+
+    share_in_a_minute: float
+    share: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,8 @@ def run(arguments: argparse.Namespace) -> tuple[Sequence[Row], Sequence[str]]:
     count = arguments.agents
     folder = Path(tempfile.mkdtemp(prefix="skerry-fleet-", dir="/dev/shm"))
     try:
-        ours, first, back = _ours(folder, count, arguments.idle_seconds)
-        theirs, raw_first, raw_back = _bare(folder, count, arguments.idle_seconds)
+        ours, back = _ours(folder, count, arguments.idle_seconds)
+        theirs, raw_back = _bare(folder, count, arguments.idle_seconds)
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
 
@@ -63,10 +73,14 @@ def run(arguments: argparse.Namespace) -> tuple[Sequence[Row], Sequence[str]]:
             row("CPU of the control plane", "% of a core", ours.cpu_percent, theirs.cpu_percent, "< 10"),
             row("memory each", "KiB", ours.kibibytes, theirs.kibibytes, "< 250"),
             row("on the network each, TCP and IP included", "bytes/day", ours.bytes_a_day, theirs.bytes_a_day, "< 5,000,000"),
-            row("all connect, at once", "s", first, raw_first, ""),
-            row("all back after SIGKILL and a start", "s", back, raw_back, "< 60"),
+            Row(
+                f"{count} agents: back 60 s after SIGKILL and a start", "%",
+                (100 * back.share_in_a_minute,), (100 * raw_back.share_in_a_minute,), True, "100",
+            ),
+            row("all back after SIGKILL and a start", "s", back.seconds, raw_back.seconds, "< 60"),
         ],
         [
+            f"fleet: ours: {100 * back.share:.0f} % of the agents were back when the clock was stopped; bare: {100 * raw_back.share:.0f} %",
             f"fleet: {_PROCESSES} processes simulate the agents on the same machine, so connecting is shared between their CPU and the control plane's; "
             "beside a bare grpc.aio server over TLS with a ping each 10 s and a client that dials again after 0.5 s"
         ],
@@ -76,7 +90,7 @@ def run(arguments: argparse.Namespace) -> tuple[Sequence[Row], Sequence[str]]:
 # Ours
 
 
-def _ours(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, float, float]:
+def _ours(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, _Back]:
     control_plane = _ControlPlane(folder)
     control_plane.start()
     try:
@@ -85,16 +99,16 @@ def _ours(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, float, fl
         control_plane.start()  # what enrolling left behind in memory is not what an agent costs
         empty = _resident(control_plane.pid)
         with _fleet("agents", folder, count, control_plane.agent_port) as states:
-            first = _seconds_until_all(states, count)
+            _wait_for_all(states, count)
             idle = _watch(control_plane.pid, control_plane.agent_port, count, empty, idle_seconds)
             control_plane.kill()
             _seconds_until_none(states)
             begun = time.monotonic()
             control_plane.start()
-            back = _seconds_until_all(states, count, begun)
+            back = _watch_return(states, count, begun)
     finally:
         control_plane.kill()
-    return idle, first, back
+    return idle, back
 
 
 class _ControlPlane:
@@ -191,7 +205,7 @@ async def _enrol(control_plane: _ControlPlane, folder: Path, count: int) -> None
 # The bare server
 
 
-def _bare(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, float, float]:
+def _bare(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, _Back]:
     (port,) = _free_ports(1)
     argv = [sys.executable, "-m", "bench.link.fleet_agents", "bare-server", str(folder), str(port)]
 
@@ -205,18 +219,18 @@ def _bare(folder: Path, count: int, idle_seconds: int) -> tuple[_Idle, float, fl
     try:
         empty = _resident(server.pid)
         with _fleet("bare", folder, count, port) as states:
-            first = _seconds_until_all(states, count)
+            _wait_for_all(states, count)
             idle = _watch(server.pid, port, count, empty, idle_seconds)
             server.kill()
             server.wait()
             _seconds_until_none(states)
             begun = time.monotonic()
             server = start()
-            back = _seconds_until_all(states, count, begun)
+            back = _watch_return(states, count, begun)
     finally:
         server.kill()
         server.wait()
-    return idle, first, back
+    return idle, back
 
 
 # Both
@@ -257,13 +271,22 @@ def _fleet(kind: str, folder: Path, count: int, port: int) -> Iterator[list[Path
             process.wait()
 
 
-def _seconds_until_all(states: list[Path], count: int, begun: float | None = None) -> float:
-    begun = begun or time.monotonic()
+def _wait_for_all(states: list[Path], count: int) -> None:
+    deadline = time.monotonic() + _UP_SECONDS + count / _DIALS_A_SECOND
     while (up := _up(states)) < count:
-        if time.monotonic() - begun > _UP_SECONDS:
-            raise NotRunning(f"only {up} of {count} agents are up after {_UP_SECONDS} s")
+        if time.monotonic() > deadline:
+            raise NotRunning(f"only {up} of {count} agents connected; the machine may be too busy")
+        time.sleep(0.2)
+
+
+def _watch_return(states: list[Path], count: int, begun: float) -> _Back:
+    in_a_minute = 0.0
+    while (share := _up(states) / count) < 1 and time.monotonic() - begun < _UP_SECONDS:
+        if time.monotonic() - begun < 60:
+            in_a_minute = share
         time.sleep(0.1)
-    return time.monotonic() - begun
+    seconds = time.monotonic() - begun
+    return _Back(share if seconds < 60 else in_a_minute, share, seconds)
 
 
 def _seconds_until_none(states: list[Path]) -> None:
