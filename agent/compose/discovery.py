@@ -54,7 +54,7 @@ def guess_public(
             port = hint.ports[0] if hint.ports else _public_port(ports[name])
             return PublicGuess(name, port, "its labels for other tools", hint.host)
     # A service that lends its network to others is in front of them, not behind.
-    wanted_by = {d.service for s in services.values() for d in s.depends_on if d.key not in s.joins}
+    wanted_by = {d.service for s in services.values() for d in s.depends_on if d.service not in s.joins.values()}
     candidates = [
         name
         for name, service in services.items()
