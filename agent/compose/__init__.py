@@ -10,6 +10,8 @@ from agent.compose.context import Context, Limits, SourceFile
 from agent.compose.diagnostics import Diagnostic, Severity
 from agent.compose.planner import plan
 from agent.compose.result import (
+    BindingFact,
+    DataService,
     HostAlias,
     Manifest,
     Plan,
@@ -24,7 +26,9 @@ from agent.compose.result import (
 )
 
 __all__ = [
+    "BindingFact",
     "Context",
+    "DataService",
     "Diagnostic",
     "HostAlias",
     "Limits",

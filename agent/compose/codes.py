@@ -130,5 +130,6 @@ CODES: dict[str, str] = {
     "CMP420": "keys without an effect here",
     "CMP501": "a value of x-skerry",
     "CMP502": "a schedule for a service that others need",
+    "CMP503": "a shared service the cluster does not have",
 }
 """Code → what it is about. Codes are never reused."""

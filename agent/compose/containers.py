@@ -143,7 +143,8 @@ def _pull_policy(service: Service) -> dict[str, str]:
     if policy:
         fields.info("CMP420", "pull_policy", "the image is pulled whenever a pod starts")
         return {"imagePullPolicy": "Always"}
-    return {}
+    hint = service.hints.pull_policy
+    return {"imagePullPolicy": hint} if hint else {}
 
 
 def _arguments(service: Service) -> dict[str, list[str]]:

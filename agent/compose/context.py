@@ -78,4 +78,6 @@ class Context:
     network_isolation: bool = False
     """Whether the namespace's policies leave pods labelled `skerry.dev/isolated` to the plan's own
     policies, and keep pods labelled `skerry.dev/internal` from the internet."""
+    data_services: frozenset[str] = frozenset()
+    """Shared services the cluster has (`postgres`, `s3`): a file may use one instead of its own."""
     limits: Limits = field(default_factory=Limits)

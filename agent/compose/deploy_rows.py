@@ -11,7 +11,7 @@ DEPLOY: tuple[Key, ...] = (
     converted("mode", _S.TEXT, "replicated; replicated-job is a Job; global is one replica"),
     converted("replicas", _S.WHOLE, "replicas"),
     converted("endpoint_mode", _S.TEXT, "vip: ClusterIP; dnsrr: headless"),
-    ignored("labels", _S.PAIRS, "CMP407", "labels are for the Docker host's tools"),
+    ignored("labels", _S.PAIRS, "CMP407", "as labels: kept as annotations label.skerry.dev/NAME"),
     converted("update_config", _S.MAPPING, "rolling update; Recreate where a volume is mounted"),
     converted("update_config.parallelism", _S.WHOLE, "maxSurge or maxUnavailable"),
     converted("update_config.order", _S.TEXT, "start-first: surge; stop-first: unavailable"),
@@ -59,4 +59,8 @@ EXTENSION: tuple[Key, ...] = (
     converted("cron", _S.TEXT, "a schedule as 0 3 * * *: the service becomes a CronJob, in UTC"),
     converted("liveness", _S.FLAG, "true: the health check also restarts the container"),
     converted("ports", _S.TEXTS, "ports the service listens on, where the file does not say"),
+    converted(
+        "use", _S.TEXT, "shared-postgres or shared-s3: the platform's own instead of this service"
+    ),
+    converted("sleep", _S.TEXT, "idle time as 30m before the service may sleep; false: never"),
 )

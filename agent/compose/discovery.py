@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 from agent.compose import images
-from agent.compose.hints import read_hints
 from agent.compose.model import Service
 from agent.compose.ports import MAX_PORT
 from agent.compose.result import PortFact, PortSource, PublicGuess
@@ -48,13 +47,22 @@ def guess_public(
         if wanted.public:
             port = wanted.public_port or _public_port(ports[name])
             return PublicGuess(name, port, "x-skerry.public", wanted.public_host)
-    hints = {name: read_hints(service.fields) for name, service in services.items()}
+    hints = {name: service.hints for name, service in services.items()}
     for name, hint in hints.items():
         if hint.public and services[name].extension.public is None:
             port = hint.ports[0] if hint.ports else _public_port(ports[name])
             return PublicGuess(name, port, "its labels for other tools", hint.host)
+    for name, hint in hints.items():
+        if hint.host and hint.public is None and services[name].extension.public is None:
+            port = hint.ports[0] if hint.ports else _public_port(ports[name])
+            return PublicGuess(name, port, "a host name in its labels for other tools", hint.host)
     # A service that lends its network to others is in front of them, not behind.
-    wanted_by = {d.service for s in services.values() for d in s.depends_on if d.service not in s.joins.values()}
+    wanted_by = {
+        d.service
+        for s in services.values()
+        for d in s.depends_on
+        if d.service not in s.joins.values()
+    }
     candidates = [
         name
         for name, service in services.items()
@@ -115,7 +123,7 @@ def _ports(
         add(_found(exposed.target, exposed.protocol, PortSource.EXPOSE))
     for extra in service.extension.ports:
         add(_found(extra.target, extra.protocol, PortSource.EXTENSION))
-    for number in read_hints(service.fields).ports:
+    for number in service.hints.ports:
         add(_found(number, "tcp", PortSource.LABEL))
     for number in sorted(references):
         add(_found(number, "tcp", PortSource.PEER))

@@ -171,6 +171,16 @@ def base_name(image: str) -> str:
     return image.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0].lower()
 
 
+def repository(image: str) -> str:
+    """The image's name without registry, tag and digest: `docker.io/minio/minio:1` is
+    `minio/minio`."""
+    name = image.partition("@")[0].lower()
+    head, slash, rest = name.partition("/")
+    if slash and ("." in head or ":" in head or head == "localhost"):
+        name = rest
+    return name.rpartition(":")[0] if ":" in name.rsplit("/", 1)[-1] else name
+
+
 def known_ports(image: str) -> tuple[int, ...]:
     """Ports an image of this name customarily listens on; empty if none are known."""
     return _PORTS.get(base_name(image), ())

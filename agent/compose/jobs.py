@@ -69,6 +69,8 @@ def job_policy(service: Service) -> JobPolicy:
     if service.restart.policy is RestartPolicy.NO:
         return JobPolicy("Never", 0)
     attempts = service.restart.attempts
+    if attempts is None:
+        attempts = service.hints.attempts
     limit = _DEFAULT_ATTEMPTS if attempts is None else min(attempts, _MAX_ATTEMPTS)
     return JobPolicy("OnFailure", limit)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from agent.compose.fields import Fields
 from agent.compose.nodes import ScalarNode
 from agent.compose.origin import Origin
+from agent.compose.result import DataService
 
 
 class Condition(StrEnum):
@@ -148,6 +149,32 @@ class Extension:
     cron: str = ""
     liveness: bool = False
     ports: list[Port] = field(default_factory=list)
+    uses: DataService | None = None
+    """A shared service of the platform is used instead of running this one."""
+    sleep: int | None = None
+    """Seconds without use before it may sleep; 0 for never, None for the app's policy."""
+
+
+@dataclass(slots=True)
+class Hints:
+    """What the labels for other tools ask for."""
+
+    ports: list[int] = field(default_factory=list)
+    public: bool | None = None
+    host: str = ""
+    schedule: str = ""
+    headless: bool = False
+    name: ScalarNode | None = None
+    """One more name for the service."""
+    concurrency: str = ""
+    attempts: int | None = None
+    pull_policy: str = ""
+    group: int | None = None
+    """The group that owns the volumes."""
+    volume_size: str = ""
+    storage_class: str = ""
+    volume_subpath: str = ""
+    init: list[Hook] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -196,6 +223,8 @@ class Service:
     post_start: list[Hook]
     pre_stop: list[Hook]
     extension: Extension
+    labels: dict[str, str]
+    hints: Hints
 
     @property
     def origin(self) -> Origin:

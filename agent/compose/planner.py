@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.compose import (
+    bindings,
     dependencies,
     discovery,
     images,
@@ -98,6 +99,8 @@ class _Planner:
         """The plan; without waves when anything was refused."""
         services = dependencies.active_services(self._project, self._context)
         dependencies.resolve(self._project, services, self._report)
+        shared = bindings.replaced(services, self._context)
+        bindings.leave_out(services, shared)
         leaders = pod_groups.group(services)
         if not self._report.rejected:
             dependencies.check_pods(services, leaders, self._report)
@@ -125,6 +128,7 @@ class _Planner:
             volumes=self._volumes.facts(),
             public=self._public(assemblies, ports),
             host_aliases=aliases,
+            bindings=bindings.facts(services, shared, environments),
         )
 
     def _verified(self, waves: Sequence[Wave]) -> bool:
@@ -135,7 +139,7 @@ class _Planner:
     def _check_service(self, service: Service) -> None:
         fields = service.fields
         if not service.image:
-            if not fields.has("build"):
+            if not (fields.has("build") or fields.has("provider")):
                 self._report.error(
                     "CMP201", service.origin, service.path, "there is no image", "Add image:."
                 )
@@ -328,6 +332,7 @@ class _Planner:
             original_name=assembly.service.name,
             workload=assembly.kind,
             workload_name=assembly.workload["metadata"]["name"] if assembly.workload else "",
+            sleep_after=assembly.service.extension.sleep,
             pod_of=assembly.pod_name if assembly.is_member else "",
             image=assembly.service.image,
             replicas=assembly.service.replicas if assembly.kind is WorkloadKind.DEPLOYMENT else 1,
@@ -369,6 +374,8 @@ class _Planner:
 
 
 def _wants_headless(service: Service) -> bool:
+    if service.hints.headless:
+        return True
     deploy = service.fields.child("deploy")
     return deploy is not None and deploy.text("endpoint_mode") == "dnsrr"
 

@@ -11,6 +11,7 @@ from agent.compose.diagnostics import Report
 from agent.compose.grants import mount_grants
 from agent.compose.hooks import grace_seconds
 from agent.compose.host_names import MAX_SERVERS, host_names
+from agent.compose.labels import pod_annotations
 from agent.compose.metadata import CHECKSUM, PREFIX, Metadata
 from agent.compose.model import Project, Service
 from agent.compose.names import checksum, object_name
@@ -86,7 +87,10 @@ class Pods:
             spec["terminationGracePeriodSeconds"] = grace
         spec |= _host_names(pod)
         spec |= self._placement(assembly)
-        annotations = {CHECKSUM: _checksum(pod)}
+        annotations: dict[str, str] = {}
+        for member in pod:
+            annotations |= pod_annotations(member.service.fields)
+        annotations[CHECKSUM] = _checksum(pod)
         if assembly.restarts_with:
             annotations[f"{PREFIX}/restarts-with"] = assembly.restarts_with
         return {
@@ -107,7 +111,7 @@ class Pods:
                 security["runAsUser"] = user
             if group is not None and not shared:
                 security["runAsGroup"] = group
-            owner = group if group is not None else user
+            owner = service.hints.group or (group if group is not None else user)
             if owner and has_claims and "fsGroup" not in security:
                 security["fsGroup"] = owner
                 security["fsGroupChangePolicy"] = "OnRootMismatch"

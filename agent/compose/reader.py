@@ -12,7 +12,7 @@ from agent.compose.names import is_dns_label
 from agent.compose.nodes import MappingNode
 from agent.compose.paths import ProjectFiles
 from agent.compose.service_reader import read_service
-from agent.compose.sizes import is_quantity, parse_size, quantity
+from agent.compose.sizes import volume_size
 from agent.compose.yaml_nodes import shorten
 
 _SIZE_LABEL = "kompose.volume.size"
@@ -46,20 +46,20 @@ def read_project(
         if len(services) == context.limits.services:
             root.error("CMP008", "services", f"there are more than {len(services)} services")
             break
-        services[service_name] = read_service(service_name, fields, context)
+        services[service_name] = read_service(service_name, fields, context, files)
     if not services and not report.rejected:
         root.error("CMP005", "services", "there is no service", 'Add one below "services:".')
     return Project(
         name=name,
         services=services,
-        volumes={n: _read_volume(n, f, context) for n, f in root.children("volumes")},
+        volumes={n: _read_volume(n, f) for n, f in root.children("volumes")},
         networks={n: _read_network(n, f) for n, f in root.children("networks")},
         configs={n: _read_config(n, f, context, files) for n, f in root.children("configs")},
         secrets={n: _read_config(n, f, context, files) for n, f in root.children("secrets")},
     )
 
 
-def _read_volume(name: str, fields: Fields, context: Context) -> Volume:
+def _read_volume(name: str, fields: Fields) -> Volume:
     settings = fields.child("x-skerry")
     size = settings.text("size") if settings else ""
     if not size:
@@ -67,14 +67,17 @@ def _read_volume(name: str, fields: Fields, context: Context) -> Volume:
         size = labels.get(_SIZE_LABEL, "")
     if any(label != _SIZE_LABEL for label, _, _ in fields.pairs("labels")):
         fields.info("CMP407", "labels", "labels are for the Docker host's tools")
-    if size and not is_quantity(size):
-        try:
-            size = quantity(parse_size(size))
-        except ValueError as error:
-            fields.error("CMP004", "x-skerry", str(error), "Write a size as 10Gi.")
-            size = ""
-    if size and float(size.rstrip("KMGTPEki")) == 0:
-        fields.error("CMP501", "x-skerry", "a volume cannot have the size 0", "Write it as 10Gi.")
+    if size and not (found := volume_size(size)):
+        place = settings if settings is not None and settings.has("size") else fields
+        place.error(
+            "CMP501",
+            "size" if place is settings else "labels",
+            f'"{shorten(size)}" is not a size of a volume',
+            "Write it as 10Gi.",
+        )
+        size = ""
+    elif size:
+        size = found
     storage_class = settings.text("storage_class") if settings else ""
     if settings is not None and storage_class and not is_dns_label(storage_class):
         settings.error(
@@ -86,8 +89,8 @@ def _read_volume(name: str, fields: Fields, context: Context) -> Volume:
         claim=external_name or fields.text("name") or name,
         fields=fields,
         external=external,
-        size=size or context.default_volume_size,
-        storage_class=storage_class or context.default_storage_class,
+        size=size,
+        storage_class=storage_class or None,
     )
 
 

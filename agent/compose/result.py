@@ -90,6 +90,8 @@ class ServiceFacts:
     """No port is known: the name resolves to the pods themselves."""
     pod_of: str = ""
     """The service (as `name`) whose pod and workload it shares; empty if they are its own."""
+    sleep_after: int | None = None
+    """Seconds without use before it may sleep; 0 for never, None where the file says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,32 @@ class PublicGuess:
     """The host name the file asks for, if any."""
 
 
+class DataService(StrEnum):
+    """Services the platform can share among apps."""
+
+    POSTGRES = "postgres"
+    S3 = "s3"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingFact:
+    """A compose service that a shared service of the platform replaces, or could replace."""
+
+    service: str
+    """The name peers use, which must lead to the shared one when it is replaced."""
+    original_name: str
+    kind: DataService
+    wanted: bool
+    """The file asks for it (x-skerry.use, provider), so the service is not run; else it is an
+    offer."""
+    reason: str
+    port: int
+    user: str = ""
+    """The user the file sets up; its password stays in the file."""
+    database: str = ""
+    """The database (or bucket) the file sets up."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostAlias:
     """A host name of the compose file that cannot be a Kubernetes Service name (as `my_db`).
@@ -135,6 +163,7 @@ class Plan:
     volumes: tuple[VolumeFacts, ...] = ()
     public: PublicGuess | None = None
     host_aliases: tuple[HostAlias, ...] = ()
+    bindings: tuple[BindingFact, ...] = ()
 
     @property
     def rejected(self) -> bool:

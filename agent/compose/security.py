@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Callable
 
 from agent.compose.fields import Fields
-from agent.compose.hints import check_labels
 from agent.compose.model import Network, Project, Service, Volume
 from agent.compose.yaml_nodes import shorten
 
@@ -42,8 +41,6 @@ def check_project(project: Project, services: dict[str, Service]) -> None:
         _check_hosts(service.fields)
         _check_dns(service.fields)
         _check_image(service)
-        _check_labels(service.fields)
-        check_labels(service)
     for network in project.networks.values():
         _check_network(network)
     for volume in project.volumes.values():
@@ -188,19 +185,6 @@ def _check_image(service: Service) -> None:
             '"never" would run whatever another tenant left on the node',
             "Use missing or always.",
         )
-
-
-def _check_labels(fields: Fields) -> None:
-    for key in ("labels", "annotations"):
-        for name, _, origin in fields.pairs(key):
-            if name.startswith(("com.docker.compose.", "skerry.dev/")):
-                fields.report.error(
-                    "CMP321",
-                    origin,
-                    f"{fields.at(key)}.{shorten(name)}",
-                    "labels with this prefix are reserved",
-                    _REMOVE,
-                )
 
 
 def _check_network(network: Network) -> None:

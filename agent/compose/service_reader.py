@@ -10,19 +10,20 @@ import re
 
 from agent.compose.command_reader import read_command, read_hooks
 from agent.compose.context import Context
-from agent.compose.cron import parse_schedule
 from agent.compose.durations import SECOND
+from agent.compose.extension_reader import read_expose, read_extension
 from agent.compose.fields import Fields
 from agent.compose.hints import read_hints
+from agent.compose.labels import read_labels
 from agent.compose.model import (
     Attachment,
     Condition,
     Dependency,
     EnvFile,
     EnvironmentValue,
-    Extension,
     Grant,
     Healthcheck,
+    Hints,
     Mount,
     Port,
     Resources,
@@ -33,7 +34,8 @@ from agent.compose.model import (
 from agent.compose.names import is_label_value
 from agent.compose.nodes import ScalarNode, SequenceNode
 from agent.compose.origin import Origin
-from agent.compose.ports import MAX_PORT, PortSyntaxError, check_protocol, pair
+from agent.compose.paths import ProjectFiles
+from agent.compose.ports import PortSyntaxError, check_protocol, pair
 from agent.compose.yaml_nodes import shorten
 
 _CONDITIONS = tuple(condition.value for condition in Condition)
@@ -41,11 +43,12 @@ _DEFAULT_INTERVAL = 30 * SECOND
 _MODES = ("replicated", "global", "replicated-job", "global-job")
 _DEFAULT_RETRIES = 3
 _MOST_RETRIES = 10_000
-_HOST = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def read_service(name: str, fields: Fields, context: Context) -> Service:
+def read_service(name: str, fields: Fields, context: Context, files: ProjectFiles) -> Service:
     """One service."""
+    labels = read_labels(fields, context, files)
+    hints = read_hints(labels, fields)
     deploy = fields.child("deploy")
     mode = _read_mode(deploy)
     return Service(
@@ -57,7 +60,7 @@ def read_service(name: str, fields: Fields, context: Context) -> Service:
         environment=_read_environment(fields),
         env_files=_read_env_files(fields),
         ports=_read_ports(fields, context.limits.ports),
-        exposed=_read_expose(fields, "expose", context.limits.ports),
+        exposed=read_expose(fields, "expose", context.limits.ports),
         mounts=_read_mounts(fields),
         healthcheck=_read_healthcheck(fields),
         depends_on=_read_dependencies(fields),
@@ -66,14 +69,16 @@ def read_service(name: str, fields: Fields, context: Context) -> Service:
         job_mode=mode.endswith("-job"),
         resources=_read_resources(fields, deploy),
         networks=_read_attachments(fields),
-        aliases=_read_aliases(fields),
+        aliases=_read_aliases(fields, hints),
         configs=_read_grants(fields, "configs", "/"),
         secrets=_read_grants(fields, "secrets", "/run/secrets/"),
         joins=_read_joins(fields),
-        pre_start=read_hooks(fields, "pre_start"),
+        pre_start=[*hints.init, *read_hooks(fields, "pre_start")],
         post_start=read_hooks(fields, "post_start"),
         pre_stop=read_hooks(fields, "pre_stop"),
-        extension=_read_extension(fields, context.limits.ports),
+        extension=read_extension(fields, hints, context.limits.ports),
+        labels={key: label.value for key, label in labels.items()},
+        hints=hints,
     )
 
 
@@ -144,23 +149,6 @@ def _read_app_protocol(item: Fields) -> str:
         )
         return ""
     return protocol
-
-
-def _read_expose(fields: Fields, key: str, limit: int) -> list[Port]:
-    ports: list[Port] = []
-    for index, node in enumerate(fields.texts(key)):
-        value, _, protocol = node.text.partition("/")
-        try:
-            name = check_protocol(protocol or "tcp")
-            pairs = pair(value, "")
-        except PortSyntaxError as error:
-            fields.report.error("CMP231", node.origin, f"{fields.at(key)}[{index}]", str(error))
-            continue
-        ports += [Port(target, name, node.origin) for target, _ in pairs[: limit + 1]]
-        if len(ports) > limit:
-            fields.error("CMP231", key, f"these are more than {limit} ports")
-            break
-    return ports[:limit]
 
 
 def _read_mounts(fields: Fields) -> list[Mount]:
@@ -363,8 +351,9 @@ def _read_attachments(fields: Fields) -> list[Attachment]:
     ]
 
 
-def _read_aliases(fields: Fields) -> list[ScalarNode]:
-    found = [node for key in ("container_name", "hostname") if (node := fields.scalar(key))]
+def _read_aliases(fields: Fields, hints: Hints) -> list[ScalarNode]:
+    found = [hints.name] if hints.name else []
+    found += [node for key in ("container_name", "hostname") if (node := fields.scalar(key))]
     for _, item in fields.children("networks"):
         found += item.texts("aliases")
     return found
@@ -395,39 +384,3 @@ def _octal(node: ScalarNode, item: Fields) -> int | None:
         item.error("CMP004", "mode", f'"{shorten(node.text)}" is not an octal file mode as 0440')
         return None
     return int(digits, 8) & 0o777
-
-
-def _read_extension(fields: Fields, limit: int) -> Extension:
-    below = fields.child("x-skerry")
-    schedule = read_hints(fields).schedule
-    if below is None:
-        return Extension(cron=_check_cron(fields, "labels", schedule))
-    extension = Extension(
-        cron=_check_cron(below, "cron", below.text("cron") or schedule),
-        liveness=below.flag("liveness"),
-        ports=_read_expose(below, "ports", limit),
-    )
-    public = below.child("public")
-    if public is not None:
-        extension.public = True
-        port = public.whole("port")
-        if port is not None and not 1 <= port <= MAX_PORT:
-            public.error("CMP501", "port", f"{port} is not a port")
-            port = None
-        extension.public_port = port
-        extension.public_host = public.text("host")
-        if public.has("host") and _HOST.fullmatch(extension.public_host) is None:
-            public.error("CMP501", "host", f'"{shorten(extension.public_host)}" is not a host name')
-    elif below.has("public"):
-        extension.public = below.flag("public")
-    return extension
-
-
-def _check_cron(fields: Fields, key: str, schedule: str) -> str:
-    if not schedule:
-        return ""
-    try:
-        return parse_schedule(schedule)
-    except ValueError as error:
-        fields.error("CMP501", key, str(error), 'Write "0 3 * * *".')
-        return ""

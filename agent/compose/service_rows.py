@@ -38,7 +38,7 @@ SERVICE: tuple[Key, ...] = (
     converted("env_file.[].path", _S.TEXT, "file of the bundle"),
     converted("env_file.[].required", _S.FLAG, "false: the file may be absent"),
     converted("env_file.[].format", _S.TEXT, "raw: no quotes and no interpolation"),
-    ignored("label_file", _S.TEXTS, "CMP407", "labels are for the Docker host's tools"),
+    converted("label_file", _S.TEXTS, "labels from files of the bundle; see labels"),
     converted(
         "ports", _S.PORTS, "ports of the container and the Service; published ports stay inside"
     ),
@@ -149,9 +149,15 @@ SERVICE: tuple[Key, ...] = (
         "labels",
         _S.PAIRS,
         "CMP407",
-        "traefik's port and enable are taken as hints, other labels are for the Docker host's tools",
+        "kept as annotations label.skerry.dev/NAME of the workload; those of traefik and kompose are "
+        "hints",
     ),
-    ignored("annotations", _S.PAIRS, "CMP407", "annotations are for the container runtime"),
+    converted(
+        "annotations",
+        _S.PAIRS,
+        "annotations of the pod: those of prometheus.io by their name, others as "
+        "annotation.skerry.dev/NAME; reserved ones are refused",
+    ),
     converted("user", _S.TEXT, "runAsUser and runAsGroup; a name must be a known one"),
     converted("group_add", _S.TEXTS, "supplementalGroups; numbers only"),
     converted("working_dir", _S.TEXT, "workingDir"),

@@ -41,6 +41,17 @@ def is_quantity(text: str) -> bool:
     return _QUANTITY.fullmatch(text) is not None
 
 
+def volume_size(text: str) -> str:
+    """A size of compose or Kubernetes as a quantity; empty if it is neither, or nothing."""
+    found = text.strip()
+    if not is_quantity(found):
+        try:
+            found = quantity(parse_size(found))
+        except ValueError:
+            return ""
+    return found if float(found.rstrip("KMGTPEkmi")) > 0 else ""
+
+
 def parse_cpus(text: str) -> int:
     """Millicores of a CPU count, rounded up. Raises ValueError with what is wrong."""
     try:

@@ -175,7 +175,13 @@ class Volumes:
         if not mount.source:
             owner = mount.owner or service.name
             key = f"{service_label(owner)}-anon-{checksum(mount.target.encode(), 8)}"
-            claim = self._claim(key, f"{owner}:{mount.target}", mount)
+            claim = self._claim(
+                key,
+                f"{owner}:{mount.target}",
+                mount,
+                size=service.hints.volume_size,
+                storage_class=service.hints.storage_class or None,
+            )
         else:
             volume = self._project.volumes.get(mount.source)
             if volume is None:
@@ -191,12 +197,16 @@ class Volumes:
                 return
             claim = self._claim(
                 volume.claim, mount.source, mount,
-                size=volume.size, storage_class=volume.storage_class, external=volume.external,
+                size=volume.size or service.hints.volume_size,
+                storage_class=volume.storage_class or service.hints.storage_class or None,
+                external=volume.external,
             )  # fmt: skip
             if volume.external:
                 volume.fields.warning(
                     "CMP342", "external", f'a claim "{claim.name}" must exist in the namespace'
                 )
+        if service.hints.volume_subpath and not mount.subpath:
+            mount = replace(mount, subpath=service.hints.volume_subpath)
         self._mount_claim(pod, claim, mount, name)
 
     def _claim(

@@ -8,6 +8,7 @@ from typing import Any
 from agent.compose.assembly import Assembly
 from agent.compose.durations import ceil_seconds
 from agent.compose.jobs import job_policy
+from agent.compose.labels import label_annotations
 from agent.compose.metadata import ORIGINAL_NAME, Metadata
 from agent.compose.names import checksum, dns_label, object_name
 from agent.compose.pods import Pods
@@ -74,7 +75,7 @@ def _cron_job(assembly: Assembly, pods: Pods, metadata: Metadata) -> Manifest:
     spec = {
         "schedule": assembly.service.extension.cron,
         "timeZone": "Etc/UTC",
-        "concurrencyPolicy": "Forbid",
+        "concurrencyPolicy": assembly.service.hints.concurrency or "Forbid",
         "startingDeadlineSeconds": 3_600,
         "successfulJobsHistoryLimit": 3,
         "failedJobsHistoryLimit": 3,
@@ -97,9 +98,12 @@ def _cron_job(assembly: Assembly, pods: Pods, metadata: Metadata) -> Manifest:
 
 
 def _annotations(assembly: Assembly) -> dict[str, str]:
-    if assembly.name == assembly.service.name:
-        return {}
-    return {ORIGINAL_NAME: assembly.service.name}
+    found: dict[str, str] = {}
+    for member in assembly.pod:
+        found |= label_annotations(member.service.labels, member.service.fields)
+    if assembly.name != assembly.service.name:
+        found[ORIGINAL_NAME] = assembly.service.name
+    return found
 
 
 def _delay(assembly: Assembly) -> int:

@@ -54,6 +54,9 @@ ODD_VALUES = (
     "x-skerry: {cron: '*/5 1-3,7 * JAN mon-fri'}",
     "pull_policy: every_5h",
     "platform: linux/arm/v7",
+    "labels: {a/b: c, 'x y': z, kompose.cronjob.schedule: '@daily', kompose.volume.subpath: a/b}",
+    "annotations: {a/b: c, prometheus.io/scrape: 'true'}\n    volumes: [/x]\n    deploy: "
+    "{labels: {traefik.http.routers.x.rule: 'Host(`a`)'}}",
     "init: true\n    stop_signal: SIGQUIT",
     "stop_signal: 3\n    pre_stop: [{command: a}, {command: b, working_dir: /x}]",
     "pre_start: [{command: 'a $$(X)', environment: {a.b: '$$(Y)'}, user: root}, {image: b}]",

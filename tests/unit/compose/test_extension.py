@@ -28,7 +28,12 @@ from tests.unit.compose.helpers import accepted, codes, convert, errors, find, s
         ("{cron: 'a b c d e'}", "CMP501"),
         ("{liveness: perhaps}", "CMP004"),
         ("{ports: [abc]}", "CMP231"),
-        ("{sleep: 5m}", "CMP002"),
+        ("{sleep: 5s}", "CMP501"),
+        ("{sleep: 60d}", "CMP501"),
+        ("{sleep: often}", "CMP004"),
+        ("{use: shared-mysql}", "CMP501"),
+        ("{use: shared-postgres}", "CMP503"),
+        ("{use: shared-s3}", "CMP503"),
         ("text", "CMP003"),
     ],
 )
@@ -38,7 +43,12 @@ def test_wrong_settings_of_a_service(settings: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "code"),
-    [("{size: big}", "CMP004"), ("{storage_class: 'A B'}", "CMP501"), ("{sise: 1Gi}", "CMP002")],
+    [
+        ("{size: big}", "CMP501"),
+        ("{size: 0}", "CMP501"),
+        ("{storage_class: 'A B'}", "CMP501"),
+        ("{sise: 1Gi}", "CMP002"),
+    ],
 )
 def test_wrong_settings_of_a_volume(settings: str, code: str) -> None:
     text = f"services: {{web: {{image: a}}}}\nvolumes: {{v: {{x-skerry: {settings}}}}}"
@@ -136,10 +146,10 @@ def test_labels_of_kompose_that_are_taken() -> None:
 
 
 def test_labels_of_kompose_without_an_effect_say_what_to_use() -> None:
-    result = service("labels: {kompose.volume.size: 1Gi, kompose.hpa.cpu: '50'}")
-    found = {d.path: d.hint for d in result.diagnostics if d.code == "CMP325"}
-    assert found == {
-        "services.web.labels.kompose.volume.size": "Set x-skerry.size and x-skerry.storage_class "
-        "of the volume.",
-        "services.web.labels.kompose.hpa.cpu": "",
+    result = service("labels: {kompose.service.group: x, kompose.hpa.cpu: '50', kompose.new: ''}")
+    hints = {d.path: d.hint for d in result.diagnostics if d.code == "CMP325"}
+    assert hints == {
+        "services.web.labels.kompose.service.group": "Use network_mode: service:NAME for one pod.",
+        "services.web.labels.kompose.hpa.cpu": "Use deploy.replicas.",
+        "services.web.labels.kompose.new": "",
     }

@@ -268,6 +268,7 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
             post_start: [{command: a}]
             pre_stop: [{command: a}]
             x-skerry: {public: {port: 80}}
+          s3: {provider: {type: skerry-s3}}
           db: {image: b, deploy: {update_config: {parallelism: 1}}}
         networks: {n: {}}
         volumes: {v: {driver_opts: {o: a}, x-skerry: {size: 1Gi}}}
@@ -275,6 +276,7 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         secrets: {s: {content: x}, d: {environment: X}, e: {file: x}, f: {external: true}}
         """,
         files={"a.env": b""},
+        data_services=frozenset({"s3"}),
     )
     converted = {key.path for key in keys.table() if key.treatment is Treatment.CONVERTED}
     for section in ("services", "networks", "volumes", "configs", "secrets", "depends_on"):
