@@ -65,7 +65,7 @@ from controlplane.pki import files
 from controlplane.pki.authorities import Authorities
 from controlplane.pki.authority import ServerIdentity
 from controlplane.pki.errors import KeyMaterialError, PkiError, RotationError
-from controlplane.pki.given import read_pair
+from controlplane.pki.given import GivenCertificate
 from controlplane.pki.server_certificate import ServerCertificate
 from controlplane.services.access import AccessService
 from controlplane.services.addons import AddOnService
@@ -470,8 +470,8 @@ def _api_identity(
 ) -> Callable[[], ServerIdentity]:
     """What the API shows: the operator's own certificate, or ours."""
     if settings.api_certificate_file and settings.api_key_file:
-        given = read_pair(settings.api_certificate_file, settings.api_key_file)
-        return lambda: given
+        given = GivenCertificate(settings.api_certificate_file, settings.api_key_file)
+        return lambda: given.current
     return lambda: certificate.current
 
 

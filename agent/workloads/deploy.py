@@ -32,6 +32,7 @@ from agent.workloads.errors import (
     WorkloadError,
     outcome_of,
 )
+from agent.workloads.gate import admit
 from agent.workloads.inventory import Failed, Inventories, Inventory, Stage, to_prune, union
 from agent.workloads.labels import service_name
 from agent.workloads.model import (
@@ -63,6 +64,8 @@ class DeploySettings:
     rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
     put_back_wait: float = 60.0
     """Seconds to wait for the revision that was put back to serve again."""
+    room_wait: float = 10.0
+    """Seconds to wait for pods that are about to end and still count in the quota."""
 
 
 class Deployer:
@@ -109,8 +112,9 @@ class Deployer:
                 *(FAILED_PRECONDITION, "COMPOSE_REJECTED", rejection(plan)),
                 progress.at(Phase.FAILED),
             )
+        admit(plan.manifests, request.app, request.environment)
         namespace = request.environment.namespace
-        objects = Objects(self._kube, namespace, request.app)
+        objects = Objects(self._kube, request.environment, request.app)
         former: Inventory | None = None
         live: dict[ObjectRef, Manifest] = {}
         if await self._environments.exists(request.environment):
@@ -121,6 +125,9 @@ class Deployer:
             objects.check_owner(live)
         progress.tell("preparing the environment")
         await self._environments.ensure(request.environment)
+        await self._environments.check_room(
+            request.environment, plan.manifests, live.values(), within=self._settings.room_wait
+        )
         check(await rehearse(self._kube, objects, plan.manifests, live))
         attempt = Attempt(request, plan, former, live, objects, progress)
         return await self._roll_out(attempt)

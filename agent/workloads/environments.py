@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,14 @@ from functools import partial
 from agent.kube import Applied, EventType, KubeClient, Live, Manifest, ObjectRef
 from agent.kube.backoff import Backoff, retry_transient
 from agent.kube.errors import InvalidError, NotServedError
+from agent.workloads.budget import needs, shortage
 from agent.workloads.concurrent import run_all
 from agent.workloads.errors import (
     DEADLINE_EXCEEDED,
+    RESOURCE_EXHAUSTED,
     UNAVAILABLE,
     OwnedElsewhereError,
+    RefusedError,
     WorkloadError,
 )
 from agent.workloads.guards import (
@@ -31,6 +34,7 @@ from agent.workloads.guards import (
     excess,
     guards,
     namespace_manifest,
+    quota,
     spec_in_record,
 )
 from agent.workloads.labels import ENVIRONMENT_UID, GUARD, MANAGED_SELECTOR, is_ours, label
@@ -103,6 +107,35 @@ class Environments:
         at once unless `patient`, UnreachableError."""
         found = await self._check_owner(spec, self._limits.api_timeout if patient else 0.0)
         return found is not None and "deletionTimestamp" not in found["metadata"]
+
+    async def check_room(
+        self,
+        spec: EnvironmentSpec,
+        wanted: Sequence[Manifest],
+        live: Iterable[Manifest],
+        *,
+        within: float = 10.0,
+    ) -> None:
+        """Raises RefusedError (RESOURCE_EXHAUSTED) with the numbers when an app does not fit. `live` are its objects
+        that exist. Pods that are about to end are waited for, for `within` seconds."""
+        asked, own = needs(wanted, self._limits), needs(live, self._limits)
+        backoff = Backoff(first=0.2, longest=2.0)
+        short: list[str] = []
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    found = await self._kube.get("v1", "ResourceQuota", QUOTA_NAME, spec.namespace)
+                    short = shortage(asked, own, found or quota(self._limits))
+                    if not short:
+                        return
+                    await asyncio.sleep(backoff.next())
+        except TimeoutError as error:
+            raise RefusedError(
+                RESOURCE_EXHAUSTED,
+                "QUOTA_EXCEEDED",
+                f"the environment has no room for it, nothing was applied: {'; '.join(short)}. "
+                "Ask for less, or delete what is not needed",
+            ) from error
 
     async def delete(self, spec: EnvironmentSpec, tell: Callable[[str], None]) -> None:
         """Delete the namespace with all in it and return when it is gone.

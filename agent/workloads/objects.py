@@ -17,6 +17,7 @@ from agent.kube.backoff import Backoff, retry_transient
 from agent.kube.errors import InvalidError, ModifiedError, NotServedError, UnreachableError
 from agent.workloads.concurrent import run_all
 from agent.workloads.errors import OwnedElsewhereError
+from agent.workloads.gate import admit
 from agent.workloads.inventory import FIELD_MANAGER
 from agent.workloads.labels import (
     APP,
@@ -84,10 +85,16 @@ class Objects:
     """One app's objects in one namespace."""
 
     def __init__(
-        self, kube: KubeClient, namespace: str, app: str, *, api_timeout: float = 60.0
+        self,
+        kube: KubeClient,
+        environment: EnvironmentSpec,
+        app: str,
+        *,
+        api_timeout: float = 60.0,
     ) -> None:
         self._kube = kube
-        self._namespace = namespace
+        self._environment = environment
+        self._namespace = environment.namespace
         self._app = app
         self._api_timeout = api_timeout
 
@@ -114,7 +121,7 @@ class Objects:
     ) -> Applied:
         """Apply one, making it anew where it cannot be changed. `live` as in `KubeClient.apply`.
 
-        Raises KubeError.
+        Raises RefusedError when an app may not have it, and KubeError.
         """
         ref = ObjectRef.of(manifest)
         try:
@@ -154,6 +161,7 @@ class Objects:
         return deleted
 
     async def _apply(self, manifest: Manifest, live: Live | None, *, dry_run: bool) -> Applied:
+        admit([manifest], self._app, self._environment)
         return await retry_transient(
             partial(
                 self._kube.apply,

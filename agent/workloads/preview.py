@@ -7,10 +7,13 @@ from agent.kube import KubeClient, Manifest, ObjectRef
 from agent.workloads.conversion import ConversionSettings, PlanFunction, convert
 from agent.workloads.diff import documents, unified
 from agent.workloads.environments import Environments
+from agent.workloads.gate import admit
 from agent.workloads.inventory import Inventories, to_prune
 from agent.workloads.model import Action, DeployRequest, ObjectChange, Preview
 from agent.workloads.objects import Objects, foreign_owner
 from agent.workloads.rehearsal import Rehearsed, refusal_text, rehearse
+
+_ROOM_WAIT = 1.0
 
 
 class Previewer:
@@ -32,14 +35,18 @@ class Previewer:
         plan = await convert(self._plan, request, self._conversion)
         if plan.rejected:
             return Preview(rejected=True, diagnostics=plan.diagnostics)
+        admit(plan.manifests, request.app, request.environment)
         if await self._environments.exists(request.environment, patient=False):  # somebody waits
             return await self._against_live(request, plan)
         return _against_nothing(request, plan)
 
     async def _against_live(self, request: DeployRequest, plan: Plan) -> Preview:
         namespace = request.environment.namespace
-        objects = Objects(self._kube, namespace, request.app)
+        objects = Objects(self._kube, request.environment, request.app)
         live = await objects.live([ObjectRef.of(manifest) for manifest in plan.manifests])
+        await self._environments.check_room(
+            request.environment, plan.manifests, live.values(), within=_ROOM_WAIT
+        )
         taken = {
             ref: owner
             for ref, obj in live.items()

@@ -65,7 +65,7 @@ class Remover:
         volumes = [ref for ref in found if ref.kind == VOLUME]
         records = {inventory_name(request.app), manifests_name(request.app)}
         doomed = [ref for ref in found if ref.kind != VOLUME and ref.name not in records]
-        objects = Objects(self._kube, namespace, request.app)
+        objects = Objects(self._kube, request.environment, request.app)
         tell(f"deleting {len(doomed)} objects")
         deleted = await objects.delete(doomed)
         await self._pods_gone(namespace, request.app, tell)

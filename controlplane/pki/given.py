@@ -2,12 +2,55 @@
 
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from controlplane.pki import files
 from controlplane.pki.authority import ServerIdentity
 from controlplane.pki.errors import KeyMaterialError
+
+log = structlog.get_logger(__name__)
+
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
+class GivenCertificate:
+    """The pair in two files, read again when they change, so that a renewed certificate needs no restart.
+
+    Whoever renews writes two files one after the other: while they do not fit, or cannot be read, the pair before stays
+    in use. Raises KeyMaterialError when there is none to begin with.
+    """
+
+    def __init__(self, certificate_file: Path, key_file: Path) -> None:
+        self._files = (certificate_file, key_file)
+        self._seen: _Stamp = self._stamp()
+        self._identity = read_pair(*self._files)
+
+    @property
+    def current(self) -> ServerIdentity:
+        """Asked at each handshake; looks at the files' times only, unless they changed."""
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._identity = read_pair(*self._files)
+            except KeyMaterialError as error:
+                log.warning("given_certificate_unusable", error=str(error), kept="the one before")
+            else:
+                log.info("given_certificate_reloaded", file=str(self._files[0]))
+        return self._identity
+
+    def _stamp(self) -> _Stamp:
+        found = []
+        for file in self._files:
+            try:
+                status = file.stat()
+            except OSError:  # being replaced; read_pair says what is wrong when it stays so
+                found.append((0, 0, 0))
+            else:
+                found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+        return tuple(found)
 
 
 def read_pair(certificate_file: Path, key_file: Path) -> ServerIdentity:

@@ -109,7 +109,9 @@ class App:
         return await self.run(self.request(compose, deadline=deadline, **changes))
 
     async def run(self, request: DeployRequest) -> Outcome:
-        settings = DeploySettings(conversion=CONVERSION, rollout=self.policy, put_back_wait=30.0)
+        settings = DeploySettings(
+            conversion=CONVERSION, rollout=self.policy, put_back_wait=30.0, room_wait=1.0
+        )
         deployer = Deployer(self.kube, self.environments, plan, settings)
         self.progress.clear()
         return await deployer.deploy(request, lambda *told: self.progress.append(told))

@@ -114,8 +114,9 @@ async def test_a_quota_that_is_used_up_tells_the_numbers(app: App) -> None:
     app.limits = EnvironmentLimits(quota={"pods": "1"})
     two = WEB + "  more:" + SLEEP
     outcome = await app.deploy(two)
-    assert outcome.reason == "QuotaExceeded"
-    assert "requested pods=1, used pods=1, limit pods=1" in outcome.message
+    assert outcome.reason == "QUOTA_EXCEEDED"
+    assert "pods: 2 wanted, 1 left (1 in all, 0 used by others)" in outcome.message
+    assert "nothing was applied" in outcome.message
 
 
 async def test_what_can_never_fit_the_quota_is_refused_before_anything_is_applied(
@@ -377,3 +378,16 @@ async def test_a_namespace_held_back_by_a_finalizer_says_so(
     ref = ObjectRef("v1", "ConfigMap", "held", environment.namespace)
     await kube.patch(ref, {"metadata": {"finalizers": None}})
     await app.environments.delete(environment, told.append)
+
+
+async def test_an_app_that_does_not_fit_is_refused_with_the_numbers(
+    kube: KubeClient, environment: EnvironmentSpec
+) -> None:
+    quota = {**EnvironmentLimits().quota, "pods": "3"}
+    app = App(kube, environment, EnvironmentLimits(quota=quota))
+    text = f"services: {{web: {{image: '{IMAGE}', command: sleep 3600, deploy: {{replicas: 4}}}}}}"
+    outcome = await app.deploy(text)
+    assert (outcome.code, outcome.reason) == (8, "QUOTA_EXCEEDED")
+    assert "pods: 4 wanted, 3 left (3 in all, 0 used by others)" in outcome.message
+    assert await app.get("apps/v1", "Deployment", "web") is None
+    assert await app.pods("web") == []
