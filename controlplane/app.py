@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +32,7 @@ from controlplane.api.interceptors import call as calls
 from controlplane.api.interceptors.audit import Audit
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
+from controlplane.api.interceptors.rates import Rate, RateLimit
 from controlplane.api.logs import LogServicer
 from controlplane.api.members import MemberServicer
 from controlplane.api.operations import OperationServicer
@@ -235,6 +237,11 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             registry=metrics,
             clock=clock,
             size_limit=SizeLimit(settings.max_request_bytes),
+            rate_limit=RateLimit(
+                Rate(settings.calls_per_second, settings.calls_at_once),
+                Rate(settings.unknown_calls_per_second, settings.unknown_calls_at_once),
+                monotonic=time.monotonic,
+            ),
         )
         agent_server = GrpcServer(
             registrations.agents(

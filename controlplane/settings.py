@@ -152,6 +152,18 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """The largest request that the API takes."""
 
+    calls_per_second: float = Field(default=200.0, gt=0)
+    """How many calls of the API a caller may make in the long run."""
+
+    calls_at_once: int = Field(default=2000, ge=1)
+    """How many before that holds."""
+
+    unknown_calls_per_second: float = Field(default=20.0, gt=0)
+    """The same for each address from which callers come who are not known: probes, logins, wrong tokens."""
+
+    unknown_calls_at_once: int = Field(default=200, ge=1)
+    """How many before that holds."""
+
     drain_timeout: Duration = timedelta(seconds=10)
     """How long calls may go on after the server was told to stop."""
 

@@ -21,6 +21,7 @@ from controlplane.api.interceptors.errors import translate_errors
 from controlplane.api.interceptors.limits import SizeLimit
 from controlplane.api.interceptors.metrics import CallMetrics
 from controlplane.api.interceptors.pipeline import Pipeline
+from controlplane.api.interceptors.rates import RateLimit
 from controlplane.api.reflection import Reflection
 from controlplane.auth.authenticator import Authenticator
 from controlplane.auth.rules import rules_for
@@ -65,6 +66,7 @@ class Interceptors:
         registry: CollectorRegistry,
         clock: Clock,
         size_limit: SizeLimit,
+        rate_limit: RateLimit,
     ) -> None:
         self.drain = Drain()
         self.size_limit = size_limit
@@ -72,7 +74,14 @@ class Interceptors:
         self._authorization = authorization
         # The order is the one of the package's docstring; authentication comes before the stages, limits behind them.
         self._audit = audit
-        self._stages = (AccessLog(clock), CallMetrics(registry, clock), translate_errors, audit)
+        # Before the audit: a flood of calls must not become a flood of entries.
+        self._stages = (
+            AccessLog(clock),
+            CallMetrics(registry, clock),
+            translate_errors,
+            rate_limit,
+            audit,
+        )
 
     async def _authorize(self, call: Call, request: Message) -> None:
         await self._authorization.check(call, request)

@@ -264,6 +264,13 @@ class SlowConsumer(SkerryError):
     reason = "SLOW_CONSUMER"
 
 
+class RateLimited(SkerryError):
+    """The caller, or their address, calls too often."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "RATE_LIMITED"
+
+
 class Draining(SkerryError):
     """The server is shutting down; call again."""
 
@@ -372,6 +379,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         DeadlineExceeded,
         RolloutFailed,
         TooManyAttempts,
+        RateLimited,
         LastOwner,
     )
 }

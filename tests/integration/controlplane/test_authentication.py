@@ -113,3 +113,26 @@ async def test_the_api_port_does_not_serve_agents(tmp_path: Path) -> None:
         method = plane.channel.unary_unary("/skerry.agent.v1.EnrollmentService/Enroll")
         failed = await failure(method(b"", metadata=plane.auth))
     assert failed.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_who_calls_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
+    settings = {"calls_at_once": 5, "calls_per_second": 0.001, "unknown_calls_at_once": 3}
+    async with control_plane(tmp_path / "data", **settings) as plane:
+        stub = plane.stub(server_pb2_grpc.ServerServiceStub)
+        for _ in range(5):
+            await stub.GetServerInfo(server_pb2.GetServerInfoRequest())
+        refused = await failure(stub.GetServerInfo(server_pb2.GetServerInfoRequest()))
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "RATE_LIMITED",
+        )
+        assert refused.details["RetryInfo"].retry_delay.seconds > 500
+        # Wrong tokens are counted at their address.
+        plane.token = "sky_" + "a" * 43
+        reasons = []
+        for _ in range(10):
+            wrong = plane.stub(server_pb2_grpc.ServerServiceStub)
+            failed = await failure(wrong.GetServerInfo(server_pb2.GetServerInfoRequest()))
+            reasons.append(failed.reason)
+        assert reasons[:3] == ["CREDENTIALS_INVALID"] * 3
+        assert "RATE_LIMITED" in reasons[3:]

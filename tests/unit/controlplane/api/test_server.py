@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from controlplane.api.interceptors.audit import Audit
 from controlplane.api.interceptors.authorization import Authorization
 from controlplane.api.interceptors.limits import SizeLimit
+from controlplane.api.interceptors.rates import Rate, RateLimit
 from controlplane.api.server import (
     API_OPTIONS,
     GrpcServer,
@@ -54,6 +56,7 @@ def server() -> GrpcServer:
         registry=CollectorRegistry(),
         clock=SystemClock(),
         size_limit=SizeLimit(1000),
+        rate_limit=RateLimit(Rate(100, 1000), Rate(100, 1000), monotonic=time.monotonic),
     )
     return GrpcServer([], interceptors=interceptors, options=API_OPTIONS)
 

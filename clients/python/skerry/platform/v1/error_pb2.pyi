@@ -92,6 +92,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
     ERROR_REASON_AGENT_REVOKED: _ErrorReason.ValueType  # 60
     """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 80
+    """The caller, or their address, makes too many calls: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the `google.rpc.ErrorInfo` detail (domain `skerry.dev`) that every failed call carries.
@@ -168,4 +170,6 @@ ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 41
 """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
 ERROR_REASON_AGENT_REVOKED: ErrorReason.ValueType  # 60
 """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 80
+"""The caller, or their address, makes too many calls: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
