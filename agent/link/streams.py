@@ -76,3 +76,5 @@ class StreamRunner:
             )
         else:
             stream.finish()
+        finally:
+            stream.abandon()  # input that nobody took must not count as held

@@ -22,8 +22,10 @@ from skerry.wire.events import (
     StreamOpened,
     Writable,
 )
-from skerry.wire.limits import HANDSHAKE_SECONDS, INTERACTIVE_CREDIT, KIB, Limits
+from skerry.wire.limits import HANDSHAKE_SECONDS, INTERACTIVE_CREDIT, KIB, Limits, memory_bound
 from skerry.wire.streams import StreamState
+
+from tests.unit.wire.simulation import World
 
 PING = 10.0
 
@@ -440,3 +442,48 @@ def test_a_stream_opened_while_the_list_is_due_is_on_it() -> None:
     assert any(frame.HasField("sync_streams") for frame in message.frames)
     peer.receive(message, 60.0)  # type: ignore[arg-type]
     assert set(peer.streams) == set(made.streams)
+
+
+def test_finished_streams_that_nobody_reads_stay_within_the_memory_bound() -> None:
+    limits = Limits(max_streams=4, initial_stream_credit=24 * KIB, connection_credit=64 * KIB)
+    world = World(11, limits=limits)
+    refused = 0
+    for _ in range(20):
+        if world.plane.core.full:
+            break
+        stream_id = world.agent.open()
+        for _ in range(200):
+            world.step()
+            state = world.agent.states[stream_id]
+            if state.closed:
+                refused += 1
+                break
+            while (room := world.agent.room(state)) > 0:
+                world.agent.send(stream_id, bytes(room))
+        world.agent.finish(stream_id)
+        if stream_id in world.plane.states:
+            world.plane.finish(stream_id)
+        world.run(0.5)
+    held = sum(s.received - s.consumed for s in world.plane.states.values())
+    assert 0 < held <= memory_bound(limits)
+    assert world.plane.core.full or refused
+    for stream_id in world.plane.states:
+        world.plane.consume(stream_id, 1000)
+    assert not world.plane.core.full, "what was read no longer counts"
+
+
+def test_what_an_abandoned_stream_gets_is_dropped() -> None:
+    world = World(12)
+    stream_id = world.plane.open()
+    world.run(0.1)
+    world.plane.send(stream_id, b"one")
+    world.run(0.1)
+    state = world.agent.states[stream_id]
+    world.agent.core.abandon(state)
+    world.plane.send(stream_id, b"two")
+    world.plane.finish(stream_id)
+    world.agent.finish(stream_id)
+    world.run(0.1)
+    assert not state.inbound
+    assert not world.agent.core.streams
+    assert not world.agent.core._mux.unread

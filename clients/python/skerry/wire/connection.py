@@ -271,8 +271,13 @@ class Connection:
         self._mux.finish(stream)
 
     def reset(self, stream: StreamState, code: int, reason: str, message: str) -> None:
-        """End the stream at once and tell the peer."""
+        """End the stream at once and tell the peer; what was not consumed is dropped."""
         self._mux.reset(stream, code, reason, message)
+        self._mux.abandon(stream)
+
+    def abandon(self, stream: StreamState) -> None:
+        """Nobody takes what arrives on the stream any more: drop it, and what follows."""
+        self._mux.abandon(stream)
 
     def consumed(self, stream: StreamState, size: int, now: float) -> bool:
         """The final consumer took `size` bytes. True when a credit frame waits to be written."""

@@ -53,8 +53,7 @@ MAX_WAITING_FOR_STORE = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes. The memory one connection can make its receiver hold is at most
-    `connection_credit + max_streams * initial_stream_credit` of payload."""
+    """Sizes in bytes. What a connection can make its receiver hold: `memory_bound`."""
 
     max_streams: int = 256
     max_frame_bytes: int = 16 * KIB
@@ -86,3 +85,9 @@ class Limits:
             initial_stream_credit=self.initial_stream_credit,
             connection_credit=self.connection_credit,
         )
+
+
+def memory_bound(limits: Limits) -> int:
+    """The payload in bytes that one connection can make its receiver hold: what streams are granted above
+    their initial credit comes from one pool, so no number of stalled streams goes beyond this."""
+    return limits.connection_credit + limits.max_streams * limits.initial_stream_credit

@@ -47,6 +47,8 @@ class Multiplexer:
         probe: Callable[[float], None],
     ) -> None:
         self.streams: dict[int, StreamState] = {}
+        self.unread: dict[int, StreamState] = {}
+        """Streams that are over while their consumer still has data to take: they count as open here."""
         self.resets: dict[str, int] = {}
         self._scheduler = scheduler
         self._received = received
@@ -68,7 +70,7 @@ class Multiplexer:
     @property
     def full(self) -> bool:
         """No more streams may be open at a time."""
-        return len(self.streams) >= self._limits.max_streams
+        return len(self.streams) + len(self.unread) >= self._limits.max_streams
 
     # From this end
 
@@ -137,10 +139,21 @@ class Multiplexer:
         self._count_reset(reason)
         self._end(stream, StreamReset(code, reason, message))
 
+    def abandon(self, stream: StreamState) -> None:
+        """Nobody takes what arrives any more: drop it, and what follows."""
+        stream.abandoned = True
+        stream.inbound.clear()
+        stream.consumed = stream.received
+        if stream.closed or stream.fin_received:
+            self._settle(stream)
+
     def consumed(self, stream: StreamState, size: int, now: float) -> bool:
         """The final consumer took `size` bytes. True when a credit frame waits to be written."""
         stream.consumed += size
         if stream.consumed < stream.grant_at:
+            return False
+        if stream.closed or stream.fin_received:
+            self._settle(stream)
             return False
         return self._grant(stream, now)
 
@@ -176,11 +189,13 @@ class Multiplexer:
             return
         if size:
             stream.received += size
-            stream.inbound.append(StreamData(payload, data.channel))
+            if stream.abandoned:
+                stream.consumed = stream.received
+            else:
+                stream.inbound.append(StreamData(payload, data.channel))
         if data.fin:
             stream.fin_received = True
-            stream.grant_at = NEVER
-            self._release(stream)
+            self._settle(stream)
             self.forget_if_done(stream)
         if stream.reader_waits and (size or stream.fin_received):
             stream.reader_waits = False
@@ -201,7 +216,7 @@ class Multiplexer:
         )
         stream.answered = True
         self.streams[stream_id] = stream
-        if len(self.streams) > self._limits.max_streams:
+        if len(self.streams) + len(self.unread) > self._limits.max_streams:
             self.reset(
                 stream,
                 _RESOURCE_EXHAUSTED,
@@ -374,8 +389,6 @@ class Multiplexer:
         return min(initial, INTERACTIVE_CREDIT) if interactive else initial
 
     def _grant(self, stream: StreamState, now: float) -> bool:
-        if stream.closed or stream.fin_received:
-            return False
         if not stream.interactive:
             windows = self.windows
             windows.turned_around(now - stream.granted_time, self._round_trip)
@@ -399,24 +412,33 @@ class Multiplexer:
         self._scheduler.control(frame, stream.id)
         return True
 
-    def _release(self, stream: StreamState) -> None:
-        self.windows.reserved -= stream.reserved
-        stream.reserved = 0
+    def _settle(self, stream: StreamState) -> None:
+        """Nothing more arrives: of the pool the stream keeps what its consumer has not taken yet."""
+        held = stream.received - stream.consumed
+        if stream.reserved:
+            keeps = max(0, min(stream.reserved, held - self._limits.initial_stream_credit))
+            self.windows.reserved += keeps - stream.reserved
+            stream.reserved = keeps
+        stream.grant_at = stream.received if held else NEVER
+        if not held:
+            self.unread.pop(stream.id, None)
+        elif stream.closed:
+            self.unread[stream.id] = stream
 
     def forget_if_done(self, stream: StreamState) -> None:
         """Both directions have ended and this end's last frame is written."""
         if stream.fin_sent and stream.fin_received and not stream.closed:
             stream.closed = True
             del self.streams[stream.id]
+            self._settle(stream)
             self._emit(StreamEnded(stream))
 
     def _end(self, stream: StreamState, error: StreamReset) -> None:
         """Over at once. What has arrived may still be read; what was not written is dropped."""
         stream.closed = True
         stream.error = error
-        stream.grant_at = NEVER
         stream.answer_by = None
-        self._release(stream)
+        self._settle(stream)
         self._scheduler.drop(stream)
         self.streams.pop(stream.id, None)
         for waits, event in (

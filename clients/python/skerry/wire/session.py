@@ -364,6 +364,10 @@ class LinkStream:
         self._session.connection.reset(self._state, code, reason, message)
         self._session.settle()
 
+    def abandon(self) -> None:
+        """Nobody receives any more: what has arrived is dropped, and what follows."""
+        self._session.connection.abandon(self._state)
+
     def wake_reader(self) -> None:
         """There is data, an end or an error."""
         if self._reader is not None and not self._reader.done():

@@ -20,6 +20,7 @@ class StreamState:
     """One stream. `local` is true on the end that opened it."""
 
     __slots__ = (
+        "abandoned",
         "answer_by",
         "answered",
         "closed",
@@ -88,6 +89,7 @@ class StreamState:
         self.consumed = 0
         self.fin_received = False
         self.reader_waits = False
+        self.abandoned = False
         # both
         self.answer_by: float | None = None
         self.answered = False
