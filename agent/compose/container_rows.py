@@ -67,16 +67,16 @@ CONTAINER: tuple[Key, ...] = (
     converted("cpus", _S.NUMBER, "CPU limit"),
     converted("mem_limit", _S.SIZE, "memory limit"),
     converted("mem_reservation", _S.SIZE, "memory request"),
-    changed("storage_opt", _S.ANY, "CMP402", "storage options are not applied"),
+    converted("storage_opt", _S.PAIRS, "size: limit of ephemeral storage; others are reported"),
+    converted("cpu_quota", _S.WHOLE, "CPU limit, as a part of cpu_period"),
+    converted("cpu_period", _S.WHOLE, "see cpu_quota"),
+    converted("cpu_shares", _S.WHOLE, "CPU request: 1024 are one CPU"),
     changed("blkio_config", _S.ANY, "CMP402", "block I/O limits are not applied"),
     *(
         changed(name, _S.TEXT, "CMP402", f"{name} is not applied", "Use cpus.")
         for name in (
             "cpu_count",
             "cpu_percent",
-            "cpu_shares",
-            "cpu_quota",
-            "cpu_period",
             "cpu_rt_period",
             "cpu_rt_runtime",
             "cpuset",

@@ -119,6 +119,7 @@ class Resources:
     memory_limit: int | None = None
     cpu_request: int | None = None
     memory_request: int | None = None
+    storage_limit: int | None = None
 
 
 @dataclass(slots=True)

@@ -29,6 +29,8 @@ def resources(service: Service) -> dict[str, Any]:
     if asked.memory_limit:
         limits["memory"] = quantity(asked.memory_limit)
         memory_request = memory_request or min(asked.memory_limit, _DEFAULT_MEMORY_REQUEST)
+    if asked.storage_limit:
+        limits["ephemeral-storage"] = quantity(asked.storage_limit)
     if cpu_request:
         requests["cpu"] = cpu_quantity(cpu_request)
     if memory_request:
@@ -49,3 +51,10 @@ def _check(service: Service) -> None:
         fields.error("CMP260", key, "the memory reservation is larger than the limit")
     if asked.cpu_limit and (asked.cpu_request or 0) > asked.cpu_limit:
         fields.error("CMP260", key, "the CPU reservation is larger than the limit")
+    shared = fields.size("shm_size")
+    if asked.memory_limit and shared and shared >= asked.memory_limit:
+        fields.warning(
+            "CMP260",
+            "shm_size",
+            "what is in /dev/shm counts as memory, and the limit is not larger",
+        )

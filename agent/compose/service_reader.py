@@ -36,12 +36,16 @@ from agent.compose.nodes import ScalarNode, SequenceNode
 from agent.compose.origin import Origin
 from agent.compose.paths import ProjectFiles
 from agent.compose.ports import PortSyntaxError, check_protocol, pair
+from agent.compose.sizes import parse_size
 from agent.compose.yaml_nodes import shorten
 
 _CONDITIONS = tuple(condition.value for condition in Condition)
 _DEFAULT_INTERVAL = 30 * SECOND
 _MODES = ("replicated", "global", "replicated-job", "global-job")
 _DEFAULT_RETRIES = 3
+_CPU_PERIOD = 100_000
+"""Microseconds; the kernel's default."""
+_MOST_SHARES = 262_144
 _MOST_RETRIES = 10_000
 
 
@@ -341,7 +345,33 @@ def _read_resources(fields: Fields, deploy: Fields | None) -> Resources:
             )
         if value and not other:
             setattr(found, attribute, value)
+    _read_cpu_time(fields, found)
+    for name, node, origin in fields.pairs("storage_opt"):
+        path = f"{fields.at('storage_opt')}.{shorten(name)}"
+        if name != "size":
+            fields.report.warning("CMP402", origin, path, "this storage option is not applied")
+            continue
+        try:
+            found.storage_limit = parse_size(node.text)
+        except ValueError as error:
+            fields.report.error("CMP004", origin, path, str(error), "Write it as 10g.")
     return found
+
+
+def _read_cpu_time(fields: Fields, found: Resources) -> None:
+    """cpu_quota of every cpu_period is a limit; cpu_shares of 1024 are one CPU's request."""
+    quota, period = fields.whole("cpu_quota"), fields.whole("cpu_period")
+    if quota is not None and quota > 0:
+        limit = max(1, -(-quota * 1000 // (period if period and period > 0 else _CPU_PERIOD)))
+        if found.cpu_limit and found.cpu_limit != limit:
+            fields.error(
+                "CMP260", "cpu_quota", "cpu_quota and cpus say different things", "Keep one."
+            )
+        found.cpu_limit = found.cpu_limit or limit
+    shares = fields.whole("cpu_shares")
+    if shares is not None and shares > 0 and not found.cpu_request:
+        request = max(1, min(shares, _MOST_SHARES) * 1000 // 1024)
+        found.cpu_request = min(request, found.cpu_limit or request)
 
 
 def _read_attachments(fields: Fields) -> list[Attachment]:
