@@ -57,6 +57,7 @@ ODD_VALUES = (
     "labels: {a/b: c, 'x y': z, kompose.cronjob.schedule: '@daily', kompose.volume.subpath: a/b}",
     "annotations: {a/b: c, prometheus.io/scrape: 'true'}\n    volumes: [/x]\n    deploy: "
     "{labels: {traefik.http.routers.x.rule: 'Host(`a`)'}}",
+    "storage_opt: {size: 1g}\n    cpu_quota: 5\n    cpu_shares: 2",
     "init: true\n    stop_signal: SIGQUIT",
     "stop_signal: 3\n    pre_stop: [{command: a}, {command: b, working_dir: /x}]",
     "pre_start: [{command: 'a $$(X)', environment: {a.b: '$$(Y)'}, user: root}, {image: b}]",
