@@ -21,3 +21,6 @@ Within = Annotated[
 ]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes.")]
 Everywhere = Annotated[bool, typer.Option("--all", "-A", help="Of all projects.")]
+Organization = Annotated[
+    str, typer.Option("--organization", metavar="ORGANIZATION", help="The organization's id.")
+]

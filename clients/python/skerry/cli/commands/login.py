@@ -10,6 +10,7 @@ import typer
 
 from skerry import errors
 from skerry.cli.command import command, single
+from skerry.cli.commands.user import read_password
 from skerry.cli.config.store import Context
 from skerry.cli.exit_codes import CliError, UsageError
 from skerry.cli.run import Run, connect
@@ -27,6 +28,7 @@ MAX_TOKEN_BYTES = 4096
     examples="""
         skerry login cloud.example:7070 --ca-file ca.crt
         skerry login cloud.example --token-stdin < token
+        skerry login cloud.example --user anne
         skerry login 127.0.0.1:7070 --token-file admin-token --ca-file pki/ca.crt --context home
     """,
 )
@@ -48,6 +50,12 @@ async def login(
         Path | None,
         typer.Option("--token-file", metavar="FILE", help="Read the token from this file."),
     ] = None,
+    user: Annotated[
+        str, typer.Option("--user", "-u", metavar="USER", help="Log in with a password.")
+    ] = "",
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
     project: Annotated[
         str,
         typer.Option("--project", "-p", metavar="PROJECT", help="Default project of the context."),
@@ -63,11 +71,20 @@ async def login(
     """
     flags = run.given.flags
     server = parse_address(address)
-    secret = read_token(run, token, token_stdin=token_stdin, token_file=token_file)
+    if user and (token or token_stdin or token_file):
+        raise UsageError("give --user or a token, not both")
+    secret = (
+        read_password(run, from_stdin=password_stdin, confirm=False)
+        if user
+        else read_token(run, token, token_stdin=token_stdin, token_file=token_file)
+    )
     try:
         ca = read_ca(Path(flags.ca_file)) if flags.ca_file else None
     except (AddressError, OSError) as error:
         raise UsageError(f"--ca-file: {error}") from error
+    if user:
+        async with connect(str(server), "", ca=ca, insecure=flags.insecure) as client:
+            secret = (await client.sessions.login(user, secret)).secret
     async with connect(str(server), secret, ca=ca, insecure=flags.insecure) as client:
         info = await client.server.info()
     name = flags.context or server.host.strip("[]")

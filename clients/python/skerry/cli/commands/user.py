@@ -1,0 +1,105 @@
+"""`skerry user`: who may log in."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from skerry.cli.command import command, group
+from skerry.cli.exit_codes import UsageError
+from skerry.cli.options import Yes
+from skerry.cli.output.access_tables import AccessTables
+from skerry.cli.run import Run, resource_id
+
+app = group("Users: create, list, disable, enable, reset the password, delete.")
+
+Name = Annotated[str, typer.Argument(metavar="USER")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
+def read_password(run: Run, *, from_stdin: bool, confirm: bool = True) -> str:
+    """From standard input or asked for; never from the command line, which others can see. Raises UsageError."""
+    if from_stdin:
+        return sys.stdin.readline(4096).rstrip("\n")
+    if not run.around.stdin_is_terminal:
+        raise UsageError("no password: give --password-stdin")
+    password: str = typer.prompt("Password", hide_input=True, err=True, confirmation_prompt=confirm)
+    return password
+
+
+def full(name: str) -> str:
+    """`anne` or `users/anne` as the latter."""
+    return name if name.startswith("users/") else f"users/{name}"
+
+
+@command(app, "list", scoped=False, examples="skerry user list")
+async def list_users(run: Run) -> None:
+    """List the users."""
+    async with run.client() as client:
+        await run.out.many(
+            client.users.list(), AccessTables(run.around.now()).users, empty="No users"
+        )
+
+
+@command(
+    app,
+    "create",
+    scoped=False,
+    examples="skerry user create anne --email anne@example.org\nskerry user create bob --no-password",
+)
+async def create_user(
+    run: Run,
+    name: Name,
+    display_name: Annotated[str, typer.Option("--display-name", help="For people.")] = "",
+    email: Annotated[str, typer.Option("--email", help="The mail address.")] = "",
+    password_stdin: PasswordStdin = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="Without a password for now.")
+    ] = False,
+) -> None:
+    """Make a user, who has no role yet."""
+    user_id = resource_id(name, "a user", 40)
+    password = "" if no_password else read_password(run, from_stdin=password_stdin)
+    async with run.client() as client:
+        await client.users.create(
+            user_id, display_name=display_name, email=email, password=password
+        )
+    run.out.say(f"User {name} is made. Next: skerry member add users/{name} --role developer")
+
+
+@command(app, "disable", scoped=False, examples="skerry user disable anne")
+async def disable_user(run: Run, name: Name) -> None:
+    """Keep a user out, at once."""
+    async with run.client() as client:
+        await client.users.set_disabled(full(name), True)
+    run.out.say(f"User {name} is kept out; open streams have ended")
+
+
+@command(app, "enable", scoped=False, examples="skerry user enable anne")
+async def enable_user(run: Run, name: Name) -> None:
+    """Let a user in again."""
+    async with run.client() as client:
+        await client.users.set_disabled(full(name), False)
+    run.out.say(f"User {name} may log in again")
+
+
+@command(app, "reset-password", scoped=False, examples="skerry user reset-password anne")
+async def reset_password(run: Run, name: Name, password_stdin: PasswordStdin = False) -> None:
+    """Give a user a new password, and end their sessions."""
+    password = read_password(run, from_stdin=password_stdin)
+    async with run.client() as client:
+        await client.users.reset_password(full(name), password)
+    run.out.say(f"User {name} has a new password")
+
+
+@command(app, "delete", scoped=False, examples="skerry user delete anne --yes")
+async def delete_user(run: Run, name: Name, yes: Yes = False) -> None:
+    """Delete a user with roles, sessions and tokens."""
+    run.confirm(f"Delete user {name}?", yes=yes)
+    async with run.client() as client:
+        await client.users.delete(full(name))
+    run.out.say(f"User {name} is deleted")

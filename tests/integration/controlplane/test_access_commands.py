@@ -1,0 +1,94 @@
+"""The commands of users, roles, tokens and the audit log, as programs against a real control plane."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.integration.controlplane.harness import Plane, control_plane
+
+PASSWORD = "a long enough passphrase"
+
+
+class Shell:
+    """Runs `skerry` with a configuration of its own."""
+
+    def __init__(self, plane: Plane, folder: Path, name: str, token: str) -> None:
+        ca = folder / "ca.crt"
+        ca.write_bytes(plane.running.ca_pem)
+        self.ca = ca
+        self.server = f"localhost:{plane.running.api_port}"
+        self._env = {
+            **os.environ,
+            "SKERRY_CONFIG": str(folder / f"{name}.toml"),
+            "SKERRY_SERVER": self.server,
+            "SKERRY_CA_FILE": str(ca),
+            **({"SKERRY_TOKEN": token} if token else {}),
+        }
+
+    async def run(self, *words: str, stdin: str = "", fails: bool = False) -> str:
+        """The standard output of a command that must succeed, or the standard error of one that must not."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from skerry.cli.main import main; main()",
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._env,
+        )
+        out, err = await process.communicate(stdin.encode())
+        assert (process.returncode != 0) is fails, (words, out, err)
+        return (err if fails else out).decode()
+
+
+async def test_a_team_from_the_first_user_to_the_audit_log(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data") as plane:
+        admin = Shell(plane, tmp_path, "admin", plane.token)
+        anne = Shell(plane, tmp_path, "anne", "")
+        run = admin.run
+        await run("organization", "create", "acme")
+        await run("user", "create", "anne", "--password-stdin", stdin=PASSWORD)
+        await run("group", "create", "ops", "--organization", "acme")
+        await run("group", "add", "ops", "anne", "--organization", "acme")
+        group = "organizations/acme/groups/ops"
+        await run("member", "add", group, "--role", "maintainer", "--on", "organizations/acme")
+        assert group in await run("member", "list", "--on", "organizations/acme")
+        assert "users/admin" in await run("whoami")
+
+        await anne.run(
+            *("login", anne.server, "--ca-file", str(anne.ca)),
+            *("--user", "anne", "--password-stdin"),
+            stdin=PASSWORD,
+        )
+        anne._env.pop("SKERRY_SERVER")
+        anne._env.pop("SKERRY_CA_FILE")
+        assert "apps.deploy" in await anne.run("whoami")
+        assert "acme" in await anne.run("organization", "list")
+        assert "default" not in await anne.run("organization", "list")
+        assert "users.manage" in await anne.run("user", "list", fails=True)
+        secret = (await anne.run("token", "create", "ci", "--permission", "logs.read")).strip()
+        assert secret.startswith("sky_")
+        tokens = json.loads(await anne.run("token", "list", "-o", "json"))["tokens"]
+        assert [token["displayName"] for token in tokens] == ["ci", "login"]
+        await anne.run("token", "revoke", tokens[0]["name"], "--yes")
+
+        await run("role", "create", "reader", "--permission", "logs.read")
+        assert "reader" in await run("role", "list")
+        await run("service-account", "create", "ci")
+        made = await run("service-account", "token", "ci", "pipeline")
+        assert made.startswith("sky_")
+        await run("user", "disable", "anne")
+        assert "skerry login" in await anne.run("whoami", fails=True)
+
+        entries = [json.loads(line) for line in (await run("audit", "export")).splitlines()]
+        assert entries[0]["method"].endswith("/WhoAmI")
+        assert entries[0]["result"] == "UNAUTHENTICATED"
+        assert [entry["sequence"] for entry in reversed(entries)] == [
+            str(number) for number in range(1, len(entries) + 1)
+        ]
+        assert PASSWORD not in str(entries)
+        assert (await run("audit", "verify")).strip() == entries[0]["hash"]
+        assert "ListUsers" in await run("audit", "list", "--result", "REFUSED")
