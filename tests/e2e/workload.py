@@ -116,9 +116,12 @@ def _first_break(numbers: list[int]) -> str:
 def wait_for_the_job(platform: Platform, environment: str) -> None:
     namespace = platform.json("env", "get", environment)["namespace"]
     wait_until(
-        "the job's pod runs",
-        lambda: "Running" in platform.kubectl("get", "pods", "-n", namespace, "-l", "skerry.dev/service=migrate", check=False),
-        timeout=60,
+        "the job's pod runs or has run",
+        lambda: re.search(
+            "Running|Completed",  # it takes three seconds, which a look on a busy machine may miss
+            platform.kubectl("get", "pods", "-n", namespace, "-l", "skerry.dev/service=migrate", check=False),
+        ),
+        timeout=180,
     )  # fmt: skip
 
 
