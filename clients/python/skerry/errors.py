@@ -75,6 +75,8 @@ class ErrorReason(StrEnum):
     CANCELLED = "CANCELLED"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     ROLLOUT_FAILED = "ROLLOUT_FAILED"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    LAST_OWNER = "LAST_OWNER"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def test_every_error_class_has_an_exit_code() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["clutser"], "No such command 'clutser'. Did you mean 'cluster'?"),
+        (["clutser"], "No such command 'clutser'. Did you mean 'cluster'"),
         (["cluster", "lst"], "Did you mean 'list'?"),
         (["app", "list", "--colour"], "No such option"),
         (["app", "get"], "Missing argument"),
