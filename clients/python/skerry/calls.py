@@ -20,7 +20,8 @@ from skerry.status import REQUEST_ID_KEY, to_error
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-MAX_ATTEMPTS = 4
+MAX_ATTEMPTS = 6
+"""With the backoff about 1.5 seconds on average: longer than a server that restarts is away from its port."""
 HEARTBEAT_LOST = 60.0
 """Seconds without any message after which a watched stream counts as dead; heartbeats come every 20."""
 

@@ -25,7 +25,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     # Repeats are decided in skerry.calls, which knows the error's reason.
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # Below the time that skerry.calls repeats for, or a server that is back would stay unreachable to it.
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:(?P<port>\d{1,5}))?/?")
