@@ -10,17 +10,11 @@ from agent.compose.hooks import lifecycle
 from agent.compose.model import Hook, Service
 from agent.compose.names import dns_label, object_name
 from agent.compose.probes import probes
+from agent.compose.pulling import is_period, pull_policy
 from agent.compose.resources import resources
 from agent.compose.result import WorkloadKind
 from agent.compose.security import capability
 from agent.compose.users import read_user, user_and_group
-
-_PULL_POLICIES = {
-    "always": "Always",
-    "missing": "IfNotPresent",
-    "if_not_present": "IfNotPresent",
-    "never": "IfNotPresent",
-}
 
 
 def container(assembly: Assembly, report: Report, shared: bool, processes: bool) -> dict[str, Any]:
@@ -134,17 +128,13 @@ def _name(assembly: Assembly) -> str:
 
 def _pull_policy(service: Service) -> dict[str, str]:
     fields = service.fields
-    policy = fields.text("pull_policy")
-    if policy in _PULL_POLICIES:
-        return {"imagePullPolicy": _PULL_POLICIES[policy]}
-    if policy == "build":
+    wanted = fields.text("pull_policy")
+    if wanted == "build":
         fields.warning("CMP202", "pull_policy", "images are not built here; it is pulled")
-        return {}
-    if policy:
+    elif is_period(wanted):
         fields.info("CMP420", "pull_policy", "the image is pulled whenever a pod starts")
-        return {"imagePullPolicy": "Always"}
-    hint = service.hints.pull_policy
-    return {"imagePullPolicy": hint} if hint else {}
+    policy = pull_policy(service)
+    return {"imagePullPolicy": policy} if policy else {}
 
 
 def _arguments(service: Service) -> dict[str, list[str]]:

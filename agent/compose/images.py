@@ -164,6 +164,12 @@ _IMAGE_USERS: dict[tuple[str, str], int] = {
     ("elasticsearch", "elasticsearch"): 1000,
 }
 _ALPINE_POSTGRES = 70
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", re.ASCII)
+
+
+def is_image_name(text: str) -> bool:
+    """Whether the text can name an image; a registry may still not have it."""
+    return _NAME.fullmatch(text) is not None
 
 
 def base_name(image: str) -> str:

@@ -45,7 +45,7 @@ class Port:
 @dataclass(slots=True)
 class Mount:
     kind: str
-    """volume, bind or tmpfs."""
+    """volume, bind, tmpfs or image; others are refused."""
     source: str
     target: str
     origin: Origin

@@ -6,7 +6,6 @@ build (manifests) → verify → waves.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -54,7 +53,6 @@ from agent.compose.workloads import workload
 MAX_APP_NAME = 40
 _PORTS_TRIED = 4
 """Ports of a dependency that are tried; the first that answers will do."""
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*", re.ASCII)
 
 
 def plan(sources: Sequence[SourceFile], context: Context) -> Plan:
@@ -143,7 +141,7 @@ class _Planner:
                 self._report.error(
                     "CMP201", service.origin, service.path, "there is no image", "Add image:."
                 )
-        elif _IMAGE.fullmatch(service.image) is None:
+        elif not images.is_image_name(service.image):
             fields.error("CMP204", "image", f'"{service.image[:80]}" is not the name of an image')
         if service.replicas > 1 and fields.has("container_name"):
             fields.error(

@@ -51,9 +51,13 @@ SERVICE: tuple[Key, ...] = (
     changed("ports.[].mode", _S.TEXT, "CMP232", "no port is opened on a node", "", ("ingress",)),
     converted("expose", _S.TEXTS, "container and Service ports"),
     converted("volumes", _S.MOUNTS, "volume mounts"),
-    converted("volumes.[].type", _S.TEXT, "volume, bind (relative) and tmpfs; others are refused"),
     converted(
-        "volumes.[].source", _S.TEXT, "the volume, or a path of the bundle; host paths are refused"
+        "volumes.[].type", _S.TEXT, "volume, bind (relative), tmpfs and image; others are refused"
+    ),
+    converted(
+        "volumes.[].source",
+        _S.TEXT,
+        "the volume, the image, or a path of the bundle; host paths are refused",
     ),
     converted("volumes.[].target", _S.TEXT, "mount path"),
     converted("volumes.[].read_only", _S.FLAG, "read-only mount"),
@@ -77,8 +81,8 @@ SERVICE: tuple[Key, ...] = (
     converted("volumes.[].tmpfs", _S.MAPPING, "see its keys"),
     converted("volumes.[].tmpfs.size", _S.SIZE, "size limit of the memory volume"),
     changed("volumes.[].tmpfs.mode", _S.TEXT, "CMP415", "the mode of a memory volume is 0777"),
-    converted("volumes.[].image", _S.MAPPING, "image volumes are refused with the type"),
-    as_parent("volumes.[].image.subpath", _S.TEXT),
+    converted("volumes.[].image", _S.MAPPING, "see its keys; the image is read-only"),
+    converted("volumes.[].image.subpath", _S.TEXT, "folder within the image"),
     *(
         refused(f"volumes.[].{name}", _S.ANY, "CMP163", _COOLIFY, hint)
         for name, hint in (

@@ -1,4 +1,4 @@
-"""Volumes: named, anonymous, bind and tmpfs mounts of the services → claims and pod volumes.
+"""Volumes: named, anonymous, bind, image and tmpfs mounts of the services → claims and pod volumes.
 
 A claim's data lives in the folder `data` of the volume, so that databases that want an empty folder
 start on any file system. Relative binds come from the bundle: files as ConfigMaps or Secrets,
@@ -17,6 +17,7 @@ from typing import Any
 from agent.compose.bundle_files import BundleFiles
 from agent.compose.context import Context
 from agent.compose.diagnostics import Report
+from agent.compose.image_volumes import add_image_volume
 from agent.compose.metadata import PREFIX, Metadata, volume_name
 from agent.compose.model import Mount, Project, Service
 from agent.compose.names import checksum, dns_label, service_label, unique_label
@@ -162,6 +163,8 @@ class Volumes:
             self._bind(pod, mount, name)
         elif mount.kind == "volume":
             self._named(pod, mount, service, name)
+        elif mount.kind == "image":
+            add_image_volume(pod, mount, service, self._report)
         else:
             self._report.error(
                 "CMP333",

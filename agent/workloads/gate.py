@@ -176,6 +176,11 @@ _POD = fields(
             secret=anything,
             emptyDir=fields(medium=anything, sizeLimit=anything),
             persistentVolumeClaim=anything,
+            image=fields(
+                ("reference",),
+                reference=anything,
+                pullPolicy=only("Always", "IfNotPresent"),
+            ),
         )
     ),
     securityContext=fields(

@@ -32,6 +32,8 @@ ODD_VALUES = (
     "sysctls: {net.ipv4.tcp_syncookies: ''}",
     "tmpfs: ['/a:size=0', '/b:c']",
     "volumes: [{type: tmpfs, target: '/a:b'}]",
+    "volumes: [{type: image, source: 'a/b:1', target: /i, image: {subpath: x/./y}}, "
+    "{type: image, source: 'a/b:1', target: /j}]\n    pull_policy: daily",
     "volumes: ['./x:/a/../b', './a b/c:/x', '/', './x:/x\u00e9 y']",
     f"volumes: ['./{'p' * 300}:/x']",
     "dns_opt: ['', 'a b:c']",

@@ -222,7 +222,7 @@ READ_BEFORE_THE_MODEL = {
     *("include", "include.[].path", "include.[].env_file", "include.[].project_directory"),
     *("services.*.extends", "services.*.extends.service", "services.*.extends.file"),
     # Says what is the case anyway.
-    *("services.*.volumes.[].bind", "services.*.volumes.[].image"),
+    "services.*.volumes.[].bind",
     *("services.*.volumes.[].volume.nocopy", "x-skerry"),
 }
 
@@ -251,6 +251,7 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
             volumes:
               - {type: volume, source: v, target: /v, volume: {subpath: x}}
               - {type: tmpfs, target: /t, tmpfs: {size: 1m}}
+              - {type: image, source: i, target: /i, image: {subpath: x}}
             command: [a]
             entrypoint: [a]
             working_dir: /x

@@ -20,7 +20,7 @@ services:
     init: true
     user: "10:20"
     group_add: [30]
-    volumes: ["d:/d", "./x:/x:ro", "/anon"]
+    volumes: ["d:/d", "./x:/x:ro", "/anon", {type: image, source: i, target: /i}]
     tmpfs: /t
     shm_size: 1m
     environment: {A: b}

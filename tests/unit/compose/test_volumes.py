@@ -313,3 +313,39 @@ def test_objects_that_collide_are_an_error() -> None:
 def test_a_single_file_cannot_be_written() -> None:
     assert codes(service("volumes: ['./a:/a']", files={"a": b""})) == ["CMP337"]
     assert codes(service("volumes: ['./a:/a:ro']", files={"a": b""})) == []
+
+
+def test_an_image_is_mounted_read_only() -> None:
+    result = service(
+        """
+        volumes:
+          - {type: image, source: 'assets:1', target: /assets}
+          - {type: image, source: 'assets:1', target: /css, image: {subpath: ./a/css}}
+        """
+    )
+    (volume,) = pod(result)["volumes"]
+    assert volume["image"] == {"reference": "assets:1"}
+    assert container(result)["volumeMounts"] == [
+        {"name": volume["name"], "mountPath": "/assets", "readOnly": True},
+        {"name": volume["name"], "mountPath": "/css", "readOnly": True, "subPath": "a/css"},
+    ]
+    assert codes(result) == ["CMP346", "CMP346"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"), [("always", "Always"), ("missing", "IfNotPresent"), ("daily", "Always")]
+)
+def test_an_image_volume_is_pulled_as_the_service_is(policy: str, wanted: str) -> None:
+    result = service(
+        f"pull_policy: {policy}\nvolumes: [{{type: image, source: assets, target: /a}}]"
+    )
+    assert pod(result)["volumes"][0]["image"] == {"reference": "assets", "pullPolicy": wanted}
+    assert container(result)["imagePullPolicy"] == wanted
+
+
+def test_services_of_one_pod_share_an_image_volume() -> None:
+    mounted = "volumes: [{type: image, source: assets, target: /a}]"
+    result = convert(
+        f"services: {{web: {{image: a, {mounted}}}, side: {{image: b, pid: 'service:web', {mounted}}}}}"
+    )
+    assert [volume["image"] for volume in pod(result)["volumes"]] == [{"reference": "assets"}]

@@ -115,6 +115,12 @@ REFUSED_HERE: dict[str, tuple[str, Change]] = {
             }
         ),
     ),
+    "image volume that is not pulled": (
+        "Deployment",
+        lambda m: pod(m)["volumes"].append(
+            {"name": "i", "image": {"reference": "a", "pullPolicy": "Never"}}
+        ),
+    ),
     "service account": ("Deployment", lambda m: pod(m).update(serviceAccountName="skerry-agent")),
     "old service account": ("Deployment", lambda m: pod(m).update(serviceAccount="skerry-agent")),
     "node name": ("Deployment", lambda m: pod(m).update(nodeName="one")),
