@@ -6,7 +6,7 @@ to the shared one. Plain ones are only offered: an image with extensions is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from agent.compose import images
 from agent.compose.context import Context
@@ -64,26 +64,32 @@ def facts(
     services: Mapping[str, Service],
     shared: Mapping[str, Service],
     environments: Mapping[str, Mapping[str, str]],
+    context: Context,
 ) -> tuple[BindingFact, ...]:
     """The services that use a shared one, then those that could."""
+    available = context.data_services
     found: list[BindingFact] = []
     for name, service in shared.items():
         kind = service.extension.uses
         if kind is not None:
             key = "provider" if service.fields.has("provider") else "x-skerry.use"
             values = {n: v.value for n, v in service.environment.items() if v.value is not None}
-            found.append(_fact(name, service_label(name), kind, True, key, values))
+            found.append(_fact(name, kind, True, key, values, available))
     for name, service in services.items():
         offered = _PLAIN.get(images.repository(service.image))
         if offered is not None:
             reason = f"{images.repository(service.image)} is a plain {_WORDS[offered]}"
-            label = service_label(name)
-            found.append(_fact(name, label, offered, False, reason, environments[name]))
+            found.append(_fact(name, offered, False, reason, environments[name], available))
     return tuple(found)
 
 
 def _fact(
-    name: str, label: str, kind: DataService, wanted: bool, reason: str, values: Mapping[str, str]
+    name: str,
+    kind: DataService,
+    wanted: bool,
+    reason: str,
+    values: Mapping[str, str],
+    available: Collection[str],
 ) -> BindingFact:
     user = next((values[key] for key in _USER if values.get(key)), "")
     if kind is DataService.POSTGRES:
@@ -92,12 +98,13 @@ def _fact(
     if kind is DataService.POSTGRES:
         database = database or user
     return BindingFact(
-        service=label,
+        service=service_label(name),
         original_name=name,
         kind=kind,
         wanted=wanted,
         reason=reason,
         port=_PORTS[kind],
+        available=kind in available,
         user=user,
         database=database,
     )

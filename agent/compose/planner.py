@@ -126,7 +126,7 @@ class _Planner:
             volumes=self._volumes.facts(),
             public=self._public(assemblies, ports),
             host_aliases=aliases,
-            bindings=bindings.facts(services, shared, environments),
+            bindings=bindings.facts(services, shared, environments, self._context),
         )
 
     def _verified(self, waves: Sequence[Wave]) -> bool:

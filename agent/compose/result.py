@@ -136,6 +136,9 @@ class BindingFact:
     offer."""
     reason: str
     port: int
+    available: bool = False
+    """Whether the cluster has the shared one (`Context.data_services`); a wanted one that it has not
+    rejects the plan."""
     user: str = ""
     """The user the file sets up; its password stays in the file."""
     database: str = ""

@@ -14,6 +14,7 @@ from agent.bundle import UnreadableError
 from agent.compose import Context, Plan, plan
 from agent.compose.reference import explain
 from agent.compose.schema import json_schema
+from agent.convert.facts import render_facts
 from agent.convert.findings import DiagnosticsFormat, render_diagnostics, summary
 from agent.convert.manifests import OutputFormat, render_manifests, write_file, write_folder
 from agent.convert.reading import named_files, read_input
@@ -141,8 +142,9 @@ def _write(
 
 
 def _conclude(result: Plan, form: DiagnosticsFormat, outcome: str) -> None:
-    """One last line for people; programs read the exit code."""
+    """What became of it, for people; programs read the exit code and the manifests."""
     if form is DiagnosticsFormat.TEXT and sys.stderr.isatty():
+        typer.echo(render_facts(result), err=True, nl=False)
         typer.echo(f"{summary(result.diagnostics)}; {outcome}", err=True)
 
 

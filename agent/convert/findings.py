@@ -40,7 +40,8 @@ def _github(found: Diagnostic) -> str:
     if found.line:
         place = f"file={_property(found.file)},line={found.line},col={found.column},"
     subject = f"{found.path}: " if found.path else ""
-    message = f"{subject}{found.message.rstrip('.')}. {found.hint}".strip()
+    origin = f" (via {found.via})" if found.via else ""
+    message = f"{subject}{found.message.rstrip('.')}{origin}. {found.hint}".strip()
     return f"::{command} {place}title={found.code}::{_escaped(message)}"
 
 

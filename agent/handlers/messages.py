@@ -7,7 +7,7 @@ from datetime import UTC
 
 from skerry.agent.v1 import command_pb2, report_pb2, stream_pb2
 
-from agent.compose import Diagnostic, Plan, PortFact, ServiceFacts
+from agent.compose import BindingFact, Diagnostic, Plan, PortFact, ServiceFacts, VolumeFacts
 from agent.workloads.logfollow import LogQuery, RunCursor
 from agent.workloads.loglines import Cursor
 from agent.workloads.model import (
@@ -140,8 +140,13 @@ def preview_to(preview: Preview) -> stream_pb2.PlanResult:
         diagnostics=_diagnostics_to(preview.diagnostics),
         changes=[_change_to(change) for change in preview.changes],
         manifests=preview.manifests,
-        public_service=preview.public_service,
-        public_service_reason=preview.public_service_reason,
+        public_service=preview.public.service if preview.public else "",
+        public_service_reason=preview.public.reason if preview.public else "",
+        public_port=(preview.public.port or 0) if preview.public else 0,
+        public_host=preview.public.host if preview.public else "",
+        services=[_checked_service_to(one) for one in preview.services],
+        volumes=[_volume_to(one) for one in preview.volumes],
+        bindings=[_binding_to(one) for one in preview.bindings],
     )
 
 
@@ -153,6 +158,9 @@ def check_result_to(plan: Plan) -> stream_pb2.CheckResult:
         public_service=plan.public.service if plan.public else "",
         public_service_reason=plan.public.reason if plan.public else "",
         public_port=(plan.public.port or 0) if plan.public else 0,
+        public_host=plan.public.host if plan.public else "",
+        volumes=[_volume_to(one) for one in plan.volumes],
+        bindings=[_binding_to(one) for one in plan.bindings],
     )
 
 
@@ -166,6 +174,7 @@ def _checked_service_to(service: ServiceFacts) -> stream_pb2.CheckedService:
         ports=[_found_port_to(port) for port in service.ports],
         depends_on=service.depends_on,
         volumes=service.volumes,
+        sleep_after_seconds=service.sleep_after,
     )
 
 
@@ -176,6 +185,30 @@ def _found_port_to(port: PortFact) -> stream_pb2.FoundPort:
         source=port.source.value,
         published=port.published,
         http=port.http,
+    )
+
+
+def _volume_to(volume: VolumeFacts) -> stream_pb2.Volume:
+    return stream_pb2.Volume(
+        claim=volume.claim,
+        volume=volume.original_name,
+        size=volume.size,
+        services=volume.services,
+        external=volume.external,
+    )
+
+
+def _binding_to(binding: BindingFact) -> stream_pb2.Binding:
+    return stream_pb2.Binding(
+        service=binding.original_name,
+        host_name=binding.service,
+        kind=binding.kind.value,
+        wanted=binding.wanted,
+        reason=binding.reason,
+        available=binding.available,
+        port=binding.port,
+        user=binding.user,
+        database=binding.database,
     )
 
 
@@ -224,6 +257,7 @@ def _diagnostics_to(diagnostics: Sequence[Diagnostic]) -> list[command_pb2.Diagn
             path=one.path,
             message=one.message,
             hint=one.hint,
+            via=one.via,
         )
         for one in diagnostics
     ]

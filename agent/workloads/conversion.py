@@ -74,6 +74,9 @@ def converter_input(
         default_storage_class=settings.default_storage_class,
         wait_image=settings.wait_image,
         network_isolation=True,  # `policies` leaves labelled pods to the app's own policies
+        # Empty on purpose: garage and cloudnative-pg can be installed, but nothing makes a database or
+        # a bucket for an app yet. A service that took the shared one would be left with no store.
+        data_services=frozenset(),
     )
     return sources, context
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from agent.compose import Diagnostic
+from agent.compose import BindingFact, Diagnostic, PublicGuess, ServiceFacts, VolumeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +189,14 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a deploy would do."""
+    """What a deploy would do. The facts are the converter's, also of a rejected project as far as it
+    could be read."""
 
     rejected: bool
     diagnostics: tuple[Diagnostic, ...]
     changes: tuple[ObjectChange, ...] = ()
     manifests: str = ""
-    public_service: str = ""
-    public_service_reason: str = ""
+    services: tuple[ServiceFacts, ...] = ()
+    volumes: tuple[VolumeFacts, ...] = ()
+    public: PublicGuess | None = None
+    bindings: tuple[BindingFact, ...] = ()

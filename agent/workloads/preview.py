@@ -34,7 +34,7 @@ class Previewer:
         """Changes nothing. Raises WorkloadError (a compose file was not sent) and KubeError."""
         plan = await convert(self._plan, request, self._conversion)
         if plan.rejected:
-            return Preview(rejected=True, diagnostics=plan.diagnostics)
+            return _preview(plan, [], plan.diagnostics)
         admit(plan.manifests, request.app, request.environment)
         if await self._environments.exists(request.environment, patient=False):  # somebody waits
             return await self._against_live(request, plan)
@@ -110,12 +110,14 @@ def _preview(
 ) -> Preview:
     manifests: tuple[Manifest, ...] = plan.manifests
     return Preview(
-        rejected=any(change.action is Action.REFUSED for change in changes),
+        rejected=plan.rejected or any(change.action is Action.REFUSED for change in changes),
         diagnostics=diagnostics,
         changes=tuple(changes),
         manifests=documents(manifests),
-        public_service=plan.public.service if plan.public else "",
-        public_service_reason=plan.public.reason if plan.public else "",
+        services=plan.services,
+        volumes=plan.volumes,
+        public=plan.public,
+        bindings=plan.bindings,
     )
 
 

@@ -48,7 +48,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One remark of the converter about one place (lines and columns from 1, line 0 = the whole file)."""
+    """One remark of the converter about one place (lines and columns from 1, line 0 = the whole file); `via` names the places
+    that the value came through."""
 
     file: str
     line: int
@@ -60,6 +61,7 @@ class Diagnostic:
     path: str
     message: str
     hint: str
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +116,6 @@ class ObjectChange:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanResult:
-    """What a deploy would do; secret values are blanked by the agent."""
-
-    rejected: bool
-    diagnostics: tuple[Diagnostic, ...]
-    changes: tuple[ObjectChange, ...]
-    manifests: str
-    public_service: str
-    public_service_reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class FoundPort:
     """A port that a service listens on; `source` says how it was found, in the agent's word."""
 
@@ -138,7 +128,8 @@ class FoundPort:
 
 @dataclass(frozen=True, slots=True)
 class CheckedService:
-    """What becomes of one compose service; `kind` is `Deployment`, `Job` or `CronJob`."""
+    """What becomes of one compose service; `kind` is `Deployment`, `Job` or `CronJob`. It may sleep after `sleep_after_seconds`
+    without use: 0 for never, None where the file says nothing."""
 
     service: str
     host_name: str
@@ -148,6 +139,53 @@ class CheckedService:
     ports: tuple[FoundPort, ...]
     depends_on: tuple[str, ...]
     volumes: tuple[str, ...]
+    sleep_after_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume claim of a compose project (`size` is a Kubernetes quantity), or an external one that must exist already."""
+
+    claim: str
+    volume: str
+    size: str
+    services: tuple[str, ...]
+    external: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A compose service that a shared one replaces (`wanted`), or could replace where it is `available`.
+
+    `kind` is `postgres` or `s3`, in the agent's word. There is no password: those stay in the cluster.
+    """
+
+    service: str
+    host_name: str
+    kind: str
+    wanted: bool
+    reason: str
+    available: bool
+    port: int
+    user: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What a deploy would do; secret values are blanked by the agent. `public_port` 0 for none."""
+
+    rejected: bool
+    diagnostics: tuple[Diagnostic, ...]
+    changes: tuple[ObjectChange, ...] = ()
+    manifests: str = ""
+    public_service: str = ""
+    public_service_reason: str = ""
+    public_port: int = 0
+    public_host: str = ""
+    services: tuple[CheckedService, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +194,10 @@ class CheckResult:
 
     rejected: bool
     diagnostics: tuple[Diagnostic, ...]
-    services: tuple[CheckedService, ...]
-    public_service: str
-    public_service_reason: str
-    public_port: int
+    services: tuple[CheckedService, ...] = ()
+    public_service: str = ""
+    public_service_reason: str = ""
+    public_port: int = 0
+    public_host: str = ""
+    volumes: tuple[Volume, ...] = ()
+    bindings: tuple[Binding, ...] = ()

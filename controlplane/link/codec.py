@@ -200,6 +200,11 @@ def plan_result(message: stream_pb2.PlanResult) -> workloads.PlanResult:
         manifests=message.manifests,
         public_service=message.public_service,
         public_service_reason=message.public_service_reason,
+        public_port=message.public_port,
+        public_host=message.public_host,
+        services=tuple(_checked_service(item) for item in message.services),
+        volumes=tuple(_volume(item) for item in message.volumes),
+        bindings=tuple(_binding(item) for item in message.bindings),
     )
 
 
@@ -208,31 +213,62 @@ def check_result(message: stream_pb2.CheckResult) -> workloads.CheckResult:
     return workloads.CheckResult(
         rejected=message.rejected,
         diagnostics=tuple(_diagnostic(item) for item in message.diagnostics),
-        services=tuple(
-            workloads.CheckedService(
-                service=one.service,
-                host_name=one.host_name,
-                kind=one.kind,
-                image=one.image,
-                replicas=one.replicas,
-                ports=tuple(
-                    workloads.FoundPort(
-                        port=port.port,
-                        protocol=port.protocol,
-                        source=port.source,
-                        published=port.published,
-                        http=port.http,
-                    )
-                    for port in one.ports
-                ),
-                depends_on=tuple(one.depends_on),
-                volumes=tuple(one.volumes),
-            )
-            for one in message.services
-        ),
+        services=tuple(_checked_service(item) for item in message.services),
         public_service=message.public_service,
         public_service_reason=message.public_service_reason,
         public_port=message.public_port,
+        public_host=message.public_host,
+        volumes=tuple(_volume(item) for item in message.volumes),
+        bindings=tuple(_binding(item) for item in message.bindings),
+    )
+
+
+def _checked_service(message: stream_pb2.CheckedService) -> workloads.CheckedService:
+    return workloads.CheckedService(
+        service=message.service,
+        host_name=message.host_name,
+        kind=message.kind,
+        image=message.image,
+        replicas=message.replicas,
+        ports=tuple(
+            workloads.FoundPort(
+                port=port.port,
+                protocol=port.protocol,
+                source=port.source,
+                published=port.published,
+                http=port.http,
+            )
+            for port in message.ports
+        ),
+        depends_on=tuple(message.depends_on),
+        volumes=tuple(message.volumes),
+        sleep_after_seconds=(
+            message.sleep_after_seconds if message.HasField("sleep_after_seconds") else None
+        ),
+    )
+
+
+def _volume(message: stream_pb2.Volume) -> workloads.Volume:
+    return workloads.Volume(
+        claim=message.claim,
+        volume=message.volume,
+        size=message.size,
+        services=tuple(message.services),
+        external=message.external,
+    )
+
+
+def _binding(message: stream_pb2.Binding) -> workloads.Binding:
+    return workloads.Binding(
+        service=message.service,
+        host_name=message.host_name,
+        kind=message.kind,
+        wanted=message.wanted,
+        reason=message.reason,
+        available=message.available,
+        port=message.port,
+        user=message.user,
+        database=message.database,
     )
 
 
@@ -292,6 +328,7 @@ def _diagnostic(message: command_pb2.Diagnostic) -> workloads.Diagnostic:
         path=message.path,
         message=message.message,
         hint=message.hint,
+        via=message.via,
     )
 
 

@@ -18,8 +18,8 @@ from controlplane.domain.terminals import ExecEvent, ExecRequest, WindowSize
 from controlplane.domain.workloads import CheckResult, PlanResult
 from controlplane.services.ports import SignedCertificate, VerifiedCertificate
 
-EMPTY_PLAN = PlanResult(False, (), (), "", "", "")
-EMPTY_CHECK = CheckResult(False, (), (), "", "", 0)
+EMPTY_PLAN = PlanResult(False, ())
+EMPTY_CHECK = CheckResult(False, ())
 
 
 class FakeStream:

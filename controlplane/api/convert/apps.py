@@ -7,6 +7,7 @@ from controlplane.api.convert.operations import operation
 from controlplane.domain.apps import App, Bundle, DeployStarted, SourceFile
 from controlplane.domain.requests import WatchEvent
 from controlplane.domain.workloads import (
+    Binding,
     CheckedService,
     CheckResult,
     Diagnostic,
@@ -14,6 +15,7 @@ from controlplane.domain.workloads import (
     PlanResult,
     PodStatus,
     ServiceStatus,
+    Volume,
 )
 
 
@@ -79,6 +81,11 @@ def plan(value: PlanResult) -> app_pb2.PlanAppResponse:
         manifests=value.manifests,
         public_service=value.public_service,
         public_service_reason=value.public_service_reason,
+        public_port=value.public_port,
+        public_host=value.public_host,
+        services=[_checked_service(item) for item in value.services],
+        volumes=[_volume(item) for item in value.volumes],
+        bindings=[_binding(item) for item in value.bindings],
     )
 
 
@@ -91,6 +98,9 @@ def check(value: CheckResult) -> app_pb2.CheckAppResponse:
         public_service=value.public_service,
         public_service_reason=value.public_service_reason,
         public_port=value.public_port,
+        public_host=value.public_host,
+        volumes=[_volume(item) for item in value.volumes],
+        bindings=[_binding(item) for item in value.bindings],
     )
 
 
@@ -122,6 +132,7 @@ def diagnostic(value: Diagnostic) -> state_pb2.Diagnostic:
         path=value.path,
         message=value.message,
         hint=value.hint,
+        via=value.via,
     )
 
 
@@ -144,6 +155,31 @@ def _checked_service(value: CheckedService) -> app_pb2.CheckedService:
         ],
         depends_on=value.depends_on,
         volumes=value.volumes,
+        sleep_after_seconds=value.sleep_after_seconds,
+    )
+
+
+def _volume(value: Volume) -> app_pb2.Volume:
+    return app_pb2.Volume(
+        claim=value.claim,
+        volume=value.volume,
+        size=value.size,
+        services=value.services,
+        external=value.external,
+    )
+
+
+def _binding(value: Binding) -> app_pb2.Binding:
+    return app_pb2.Binding(
+        service=value.service,
+        host_name=value.host_name,
+        kind=value.kind,
+        wanted=value.wanted,
+        reason=value.reason,
+        available=value.available,
+        port=value.port,
+        user=value.user,
+        database=value.database,
     )
 
 

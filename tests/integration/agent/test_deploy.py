@@ -309,6 +309,16 @@ async def test_a_preview_shows_each_change_and_hides_secrets(app: App) -> None:
     assert "hidden" in actions["Secret", "demo-db-env"].diff
 
 
+async def test_a_preview_has_the_facts_also_of_a_rejected_project(app: App) -> None:
+    preview = await app.preview(WITH_VOLUME)
+    assert [service.name for service in preview.services] == ["db"]
+    assert [volume.claim for volume in preview.volumes] == ["demo-data"]
+    rejected = await app.preview(WITH_VOLUME + "unknown: 1\n")
+    assert (rejected.rejected, rejected.changes) == (True, ())
+    assert rejected.services == preview.services
+    assert rejected.volumes == preview.volumes
+
+
 async def test_a_preview_shows_what_would_be_deleted_and_refused(app: App) -> None:
     await app.deploy(WEB + "  old:" + SLEEP)
     preview = await app.preview(WEB)

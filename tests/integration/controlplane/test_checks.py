@@ -9,7 +9,10 @@ import pytest
 from skerry.agent.v1 import command_pb2, stream_pb2
 from skerry.platform.v1 import app_pb2, app_pb2_grpc, state_pb2
 
+from agent.compose import Context, SourceFile, plan
 from agent.compose.schema import json_schema
+from agent.handlers.messages import check_result_to, preview_to
+from agent.workloads.model import Preview
 from tests.integration.controlplane.harness import (
     PATIENCE,
     Worker,
@@ -41,15 +44,18 @@ async def test_a_check_comes_from_the_agent(data_dir: Path, tmp_path: Path) -> N
             command_pb2.Diagnostic(
                 file="compose.yml", line=3, column=5, end_line=3, end_column=9, severity="error",
                 code="CMP311", path="services.web.privileged", message="no", hint="Remove it.",
+                via="extends at base.yml:1:2",
             )
         ],
         services=[
             stream_pb2.CheckedService(
                 service="my_db", host_name="my-db", kind="Deployment", image="nginx", replicas=2,
                 ports=[stream_pb2.FoundPort(port=80, protocol="tcp", source="image", http=True)],
-                depends_on=["cache"], volumes=["shop-data"],
+                depends_on=["cache"], volumes=["shop-data"], sleep_after_seconds=0,
             )
         ],
+        volumes=[stream_pb2.Volume(claim="shop-data", volume="data", size="5Gi", services=["my-db"])],
+        bindings=[stream_pb2.Binding(service="my_db", kind="postgres", reason="plain", available=True)],
         public_service="my-db",
         public_service_reason="the only one",
         public_port=80,
@@ -78,6 +84,57 @@ async def test_a_check_comes_from_the_agent(data_dir: Path, tmp_path: Path) -> N
     assert (service.ports[0].port, service.ports[0].source) == (80, "image")
     assert (service.depends_on, service.volumes) == (["cache"], ["shop-data"])
     assert (found.public_service, found.public_port) == ("my-db", 80)
+    assert diagnostic.via == "extends at base.yml:1:2"
+    assert service.HasField("sleep_after_seconds")
+    assert (found.volumes[0].size, found.volumes[0].services) == ("5Gi", ["my-db"])
+    (binding,) = found.bindings
+    assert (binding.service, binding.reason, binding.available) == ("my_db", "plain", True)
+
+
+async def test_the_converter_s_facts_reach_the_caller(data_dir: Path, tmp_path: Path) -> None:
+    files = {
+        "compose.yml": b"""
+services:
+  web: {extends: {file: base.yml, service: b}, ports: ["80:80"], x-skerry: {sleep: 30m}}
+  db:
+    image: postgres
+    environment: {POSTGRES_USER: u, POSTGRES_PASSWORD: geheim}
+    volumes: [data:/var/lib/postgresql/data]
+volumes: {data: {x-skerry: {size: 5Gi}}}
+""",
+        "base.yml": b"services: {b: {image: nginx, privileged: true}}",
+    }
+    context = Context("shop", "ns", files=files)
+    found = plan([SourceFile("compose.yml", files["compose.yml"])], context)
+    preview = Preview(
+        found.rejected,
+        found.diagnostics,
+        services=found.services,
+        volumes=found.volumes,
+        public=found.public,
+        bindings=found.bindings,
+    )
+    worker = Worker(check=check_result_to(found), plan=preview_to(preview))
+    async with control_plane(data_dir) as plane, agent(plane, worker, tmp_path / "agent"):
+        await environment(plane)
+        apps = plane.stub(app_pb2_grpc.AppServiceStub)
+        checked = await apps.CheckApp(request())
+        planned = await apps.PlanApp(
+            app_pb2.PlanAppRequest(parent=PROD, app_id="shop", bundle=bundle())
+        )
+    for answer in (checked, planned):
+        assert answer.rejected
+        assert answer.diagnostics[0].file == "base.yml"
+        assert answer.diagnostics[0].via == "extends at compose.yml:3:44"
+        web, db = answer.services
+        assert (web.sleep_after_seconds, web.ports[0].source) == (1800, "ports")
+        assert (db.ports[0].port, db.ports[0].source) == (5432, "image")
+        assert not db.HasField("sleep_after_seconds")
+        assert [(v.volume, v.size) for v in answer.volumes] == [("data", "5Gi")]
+        (binding,) = answer.bindings
+        assert (binding.service, binding.user, binding.wanted) == ("db", "u", False)
+        assert (answer.public_service, answer.public_port) == ("web", 80)
+        assert b"geheim" not in answer.SerializeToString()
 
 
 async def test_a_caller_that_goes_away_stops_the_agent(data_dir: Path, tmp_path: Path) -> None:

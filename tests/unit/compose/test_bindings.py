@@ -71,6 +71,14 @@ def test_a_service_that_uses_the_shared_one_is_not_run(db: str) -> None:
     found = fact(result)
     assert (found.service, found.original_name, found.wanted) == ("my-db", "my_db", True)
     assert found.kind is DataService.POSTGRES
+    assert found.available
+
+
+def test_an_offer_says_whether_the_cluster_has_the_shared_one() -> None:
+    text = "services: {db: {image: postgres}}"
+    assert not fact(convert(text)).available
+    assert not fact(convert(text, data_services=frozenset({"s3"}))).available
+    assert fact(convert(text, data_services=BOTH)).available
 
 
 @pytest.mark.parametrize(

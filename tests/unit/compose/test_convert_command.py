@@ -262,9 +262,12 @@ def test_profiles(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        ("services: {web: {image: a}}", "0 errors, 0 warnings; 2 objects in all.yaml"),
         (
-            "services: {web: {image: a, privileged: true, domainname: x}}",
+            "services: {web: {image: a, expose: [80]}}",
+            "0 errors, 0 warnings; 2 objects in all.yaml",
+        ),
+        (
+            "services: {web: {image: a, expose: [80], privileged: true, domainname: x}}",
             "1 error, 1 warning; nothing is written",
         ),
     ],
@@ -275,7 +278,9 @@ def test_a_terminal_gets_a_last_line(folder: Path, text: str, last: str) -> None
     arguments = ["convert", "-f", "t.yml", "--out", "all.yaml"]
     child = pexpect.spawn(program, arguments, cwd=str(folder), encoding="utf-8", timeout=60)
     child.expect(pexpect.EOF)
-    assert child.before.splitlines()[-1] == last
+    lines = child.before.splitlines()
+    assert lines[-1] == last
+    assert "web: 80/tcp (expose)" in lines, "what was found"
     child.close()
 
 
@@ -296,6 +301,11 @@ def test_findings_for_a_pull_request(folder: Path) -> None:
     (folder / "bad.yml").write_text("services: {web: {image: a, foo: true}}")
     result = run("-f", "bad.yml", "--diagnostics", "github")
     assert result.stderr.startswith("::error file=bad.yml,line=1,col=28,title=CMP002::")
+    (folder / "base.yml").write_text("services: {b: {image: a, privileged: true}}")
+    (folder / "bad.yml").write_text("services: {web: {extends: {file: base.yml, service: b}}}")
+    result = run("-f", "bad.yml", "--diagnostics", "github")
+    assert result.stderr.startswith("::error file=base.yml,line=1,col=38,title=CMP311::")
+    assert " (via extends at bad.yml:1:53). " in result.stderr
 
 
 def test_the_schema_for_editors() -> None:

@@ -94,6 +94,28 @@ async def test_findings_and_facts_also_of_a_rejected_project(
     assert (result.public_service, result.public_port) == ("web", 80)
 
 
+async def test_both_places_of_a_finding_that_came_through_extends(
+    one_worker: ThreadPoolExecutor,
+) -> None:
+    files = {
+        "compose.yml": "services:\n  web:\n    extends: {file: base.yml, service: b}\n",
+        "base.yml": "services: {b: {image: a, privileged: true}}",
+    }
+    (found,) = (await checked(one_worker, opened(files))).diagnostics
+    assert (found.file, found.line, found.code) == ("base.yml", 1, "CMP311")
+    assert found.via == "extends at compose.yml:3:40"
+
+
+async def test_shared_stores_are_offered_but_not_there(one_worker: ThreadPoolExecutor) -> None:
+    text = "services: {db: {image: postgres, environment: {POSTGRES_PASSWORD: geheim}}}"
+    sink = Sink()
+    await CheckHandler(Checker(plan, one_worker))(opened({"compose.yml": text}), sink)
+    (binding,) = stream_pb2.CheckResult.FromString(sink.sent).bindings
+    assert (binding.service, binding.kind, binding.wanted) == ("db", "postgres", False)
+    assert not binding.available, "no agent makes databases for apps yet"
+    assert b"geheim" not in sink.sent
+
+
 async def test_a_project_that_cannot_be_read_has_findings_only(
     one_worker: ThreadPoolExecutor,
 ) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 from skerry.agent.v1 import command_pb2, stream_pb2
 
-from agent.compose import Diagnostic, Severity
+from agent.compose import Context, Diagnostic, Severity, SourceFile, plan
 from agent.handlers.messages import (
     app_status_to,
+    check_result_to,
     deploy_from,
     log_query_from,
     outcome_to,
@@ -27,7 +29,30 @@ from agent.workloads.model import (
     State,
 )
 
-DIAGNOSTIC = Diagnostic("c.yml", 1, 2, 3, 4, Severity.WARNING, "CMP1", "services.a", "so", "do")
+DIAGNOSTIC = Diagnostic(
+    "c.yml", 1, 2, 3, 4, Severity.WARNING, "CMP1", "services.a", "so", "do", "extends at a.yml:1:2"
+)
+
+FACTS = b"""
+services:
+  web:
+    image: nginx
+    ports: ["80:80"]
+    x-skerry: {sleep: 30m, public: {host: shop.example.com}}
+  db:
+    image: postgres
+    environment: {POSTGRES_USER: u, POSTGRES_PASSWORD: geheim, POSTGRES_DB: d}
+    volumes: [data:/var/lib/postgresql/data]
+    x-skerry: {sleep: false}
+  files:
+    image: minio/minio
+    environment: {MINIO_ROOT_USER: m, MINIO_ROOT_PASSWORD: geheim}
+  my_store:
+    image: postgres
+    environment: {POSTGRES_PASSWORD: geheim}
+    x-skerry: {use: shared-postgres}
+volumes: {data: {x-skerry: {size: 5Gi}}}
+"""
 
 
 def test_a_deploy_request() -> None:
@@ -66,6 +91,7 @@ def test_an_outcome_carries_the_last_progress() -> None:
     assert sent.pods[0].create_time.ToDatetime(tzinfo=UTC) == pod.created
     (said,) = result.deploy.diagnostics
     assert (said.severity, said.code, said.end_column, said.hint) == ("warning", "CMP1", 4, "do")
+    assert said.via == "extends at a.yml:1:2"
 
 
 def test_an_outcome_without_progress_has_none() -> None:
@@ -74,9 +100,56 @@ def test_an_outcome_without_progress_has_none() -> None:
 
 def test_a_preview() -> None:
     change = ObjectChange("apps/v1", "Deployment", "web", Action.UPDATE, "diff", "")
-    message = preview_to(Preview(False, (DIAGNOSTIC,), (change,), "---\n", "web", "has ports"))
+    message = preview_to(Preview(False, (DIAGNOSTIC,), (change,), "---\n"))
     assert (message.changes[0].action, message.changes[0].object_name) == ("update", "web")
-    assert (message.public_service, message.manifests) == ("web", "---\n")
+    assert message.manifests == "---\n"
+    assert (message.public_service, message.public_port, message.public_host) == ("", 0, "")
+
+
+def test_the_facts_of_a_preview() -> None:
+    found = plan(
+        [SourceFile("c.yml", FACTS)], Context("shop", "ns", data_services=frozenset({"postgres"}))
+    )
+    message = preview_to(
+        Preview(
+            found.rejected,
+            found.diagnostics,
+            services=found.services,
+            volumes=found.volumes,
+            public=found.public,
+            bindings=found.bindings,
+        )
+    )
+    assert (message.public_service, message.public_port) == ("web", 80)
+    assert message.public_host == "shop.example.com"
+    assert message.public_service_reason
+    facts = {one.service: one for one in message.services}
+    assert facts["web"].sleep_after_seconds == 1800
+    assert facts["db"].HasField("sleep_after_seconds"), "never is not nothing said"
+    assert facts["db"].sleep_after_seconds == 0
+    assert not facts["files"].HasField("sleep_after_seconds")
+    assert [(p.port, p.source) for p in facts["db"].ports] == [(5432, "image")]
+    (volume,) = message.volumes
+    assert (volume.volume, volume.claim, volume.size) == ("data", "shop-data", "5Gi")
+    assert (list(volume.services), volume.external) == (["db"], False)
+    wanted, database, bucket = message.bindings
+    assert (wanted.service, wanted.host_name) == ("my_store", "my-store")
+    assert (wanted.wanted, wanted.available, wanted.reason) == (True, True, "x-skerry.use")
+    assert (database.kind, database.wanted, database.available) == ("postgres", False, True)
+    assert (database.user, database.database, database.port) == ("u", "d", 5432)
+    assert database.reason == "postgres is a plain Postgres"
+    assert (bucket.kind, bucket.available) == ("s3", False)
+
+
+def test_no_password_is_in_the_facts() -> None:
+    found = plan(
+        [SourceFile("c.yml", FACTS)], Context("shop", "ns", data_services=frozenset({"postgres"}))
+    )
+    encoded = base64.b64encode(b"geheim")
+    assert encoded in repr(found.manifests).encode(), "the file has passwords"
+    said = check_result_to(found).SerializeToString()
+    assert b"geheim" not in said
+    assert encoded not in said
 
 
 def test_a_log_query() -> None:

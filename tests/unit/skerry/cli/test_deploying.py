@@ -282,6 +282,9 @@ async def test_a_plan_in_every_form(fake: FakeControlPlane, cli: Cli) -> None:
     assert "Public service: web (it has a port)" in shown.err
     assert shown.out.endswith("\nDeployment web:\n-old\n+new\n")
     assert "+new" not in (await cli("plan", "--no-diff")).out
+    fake.plan.services.add(service="web", kind="Deployment")
+    below = (await cli("plan", "--no-diff")).out.splitlines()[2:]
+    assert [line.split()[:2] for line in below] == [[], ["SERVICE", "KIND"], ["web", "Deployment"]]
     assert (await cli("plan", "--manifests")).out == "kind: Deployment\n"
     assert (await cli("plan", "-o", "name")).out == "deployment/web\n"
     assert json.loads((await cli("plan", "-o", "json")).out)["changes"][0]["objectName"] == "web"
@@ -342,6 +345,84 @@ async def test_a_check_in_every_form(fake: FakeControlPlane, cli: Cli) -> None:
         "the host port is not used. the service is reached by its name\n"
     )
     assert (await cli("check", "--schema")).out == "{}\n"
+
+
+FACTS: dict[str, Any] = {
+    "services": [
+        app_pb2.CheckedService(
+            service="web",
+            host_name="web",
+            kind="Deployment",
+            image="app",
+            ports=[app_pb2.FoundPort(port=9000, protocol="tcp", source="image")],
+            sleep_after_seconds=1800,
+        ),
+        app_pb2.CheckedService(service="db", host_name="db", sleep_after_seconds=0),
+    ],
+    "public_service": "web",
+    "public_port": 9000,
+    "public_host": "shop.example.com",
+    "public_service_reason": "the only one",
+    "volumes": [
+        app_pb2.Volume(claim="shop-data", volume="data", size="5Gi", services=["db", "web"]),
+        app_pb2.Volume(claim="media", volume="media", external=True),
+    ],
+    "bindings": [
+        app_pb2.Binding(service="a", kind="s3", wanted=True, available=True, reason="x-skerry.use"),
+        app_pb2.Binding(service="b", kind="s3", wanted=True, reason="x-skerry.use"),
+        app_pb2.Binding(
+            service="db", kind="postgres", available=True, reason="pg is a plain Postgres"
+        ),
+        app_pb2.Binding(service="s3", kind="s3", reason="minio is a plain S3"),
+    ],
+}
+
+
+@pytest.mark.parametrize("verb", ["check", "plan"])
+async def test_what_becomes_of_a_project(fake: FakeControlPlane, cli: Cli, verb: str) -> None:
+    fake.check = app_pb2.CheckAppResponse(**FACTS)
+    fake.plan = app_pb2.PlanAppResponse(**FACTS)
+    shown = await cli(verb)
+    assert [line.split() for line in shown.out.splitlines()] == [
+        ["SERVICE", "KIND", "HOST", "NAME", "PORTS", "VOLUMES", "SLEEPS", "AFTER", "IMAGE"],
+        ["web", "Deployment", "web", "9000/tcp", "(image)", "0", "30m", "app"],
+        ["db", "db", "0", "never"],
+        [],
+        ["VOLUME", "SIZE", "CLAIM", "USED", "BY"],
+        ["data", "5Gi", "shop-data", "db,", "web"],
+        ["media", "as", "it", "is", "media"],
+    ]
+    assert shown.err.splitlines()[:4] == [
+        "Public service: web:9000 as shop.example.com (the only one)",
+        "a: the shared S3 takes its place (x-skerry.use)",
+        "db: pg is a plain Postgres, so the shared one could take its place"
+        " (x-skerry: {use: shared-postgres})",
+        "s3: minio is a plain S3, but this cluster has no shared one to take its place",
+    ]
+    whole = json.loads((await cli(verb, "-o", "json")).out)
+    assert whole["volumes"][0]["size"] == "5Gi"
+    assert whole["bindings"][2]["reason"] == "pg is a plain Postgres"
+    assert whole["services"][1]["sleepAfterSeconds"] == "0"
+
+
+async def test_both_places_of_a_finding(fake: FakeControlPlane, cli: Cli) -> None:
+    found = state_pb2.Diagnostic(
+        severity=2,
+        file="b.yml",
+        line=1,
+        column=2,
+        code="CMP1",
+        message="no",
+        via="extends at a.yml:3:5",
+    )
+    fake.plan = app_pb2.PlanAppResponse(diagnostics=[found])
+    fake.check = app_pb2.CheckAppResponse(diagnostics=[found])
+    said = "b.yml:1:2 (via extends at a.yml:3:5): warning CMP1: no"
+    assert said in (await cli("plan")).err
+    assert said in (await cli("check")).err
+    assert (await cli("check", "-o", "github")).out == (
+        "::warning file=b.yml,line=1,col=2,title=CMP1::no (via extends at a.yml:3:5)\n"
+    )
 
 
 async def test_a_check_that_finds_errors(fake: FakeControlPlane, cli: Cli) -> None:

@@ -410,6 +410,11 @@ class PlanResult(_message.Message):
     MANIFESTS_FIELD_NUMBER: _builtins.int
     PUBLIC_SERVICE_FIELD_NUMBER: _builtins.int
     PUBLIC_SERVICE_REASON_FIELD_NUMBER: _builtins.int
+    PUBLIC_PORT_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    VOLUMES_FIELD_NUMBER: _builtins.int
+    BINDINGS_FIELD_NUMBER: _builtins.int
+    PUBLIC_HOST_FIELD_NUMBER: _builtins.int
     rejected: _builtins.bool
     """Whether it would be refused."""
     manifests: _builtins.str
@@ -418,6 +423,10 @@ class PlanResult(_message.Message):
     """The service that looks like the public one."""
     public_service_reason: _builtins.str
     """Why."""
+    public_port: _builtins.int
+    """The port of it that looks like the public one; 0 when none does."""
+    public_host: _builtins.str
+    """The host name that the file asks for its public service; empty when it names none."""
     @_builtins.property
     def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[_command_pb2.Diagnostic]:
         """What the converter said."""
@@ -425,6 +434,18 @@ class PlanResult(_message.Message):
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObjectChange]:
         """Object by object, in the order of applying."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedService]:
+        """What becomes of the services; also of a rejected project, as far as it could be read."""
+
+    @_builtins.property
+    def volumes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Volume]:
+        """The volumes that it keeps data in."""
+
+    @_builtins.property
+    def bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Binding]:
+        """The services that a shared one of the platform replaces, or could replace."""
 
     def __init__(
         self,
@@ -435,10 +456,15 @@ class PlanResult(_message.Message):
         manifests: _builtins.str = ...,
         public_service: _builtins.str = ...,
         public_service_reason: _builtins.str = ...,
+        public_port: _builtins.int = ...,
+        services: _abc.Iterable[Global___CheckedService] | None = ...,
+        volumes: _abc.Iterable[Global___Volume] | None = ...,
+        bindings: _abc.Iterable[Global___Binding] | None = ...,
+        public_host: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "diagnostics", b"diagnostics", "manifests", b"manifests", "public_service", b"public_service", "public_service_reason", b"public_service_reason", "rejected", b"rejected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "changes", b"changes", "diagnostics", b"diagnostics", "manifests", b"manifests", "public_host", b"public_host", "public_port", b"public_port", "public_service", b"public_service", "public_service_reason", b"public_service_reason", "rejected", b"rejected", "services", b"services", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -528,6 +554,9 @@ class CheckResult(_message.Message):
     PUBLIC_SERVICE_FIELD_NUMBER: _builtins.int
     PUBLIC_SERVICE_REASON_FIELD_NUMBER: _builtins.int
     PUBLIC_PORT_FIELD_NUMBER: _builtins.int
+    VOLUMES_FIELD_NUMBER: _builtins.int
+    BINDINGS_FIELD_NUMBER: _builtins.int
+    PUBLIC_HOST_FIELD_NUMBER: _builtins.int
     rejected: _builtins.bool
     """Whether it would be refused."""
     public_service: _builtins.str
@@ -536,6 +565,8 @@ class CheckResult(_message.Message):
     """Why."""
     public_port: _builtins.int
     """The port of it that looks like the public one; 0 when none does."""
+    public_host: _builtins.str
+    """The host name that the file asks for its public service; empty when it names none."""
     @_builtins.property
     def diagnostics(self) -> _containers.RepeatedCompositeFieldContainer[_command_pb2.Diagnostic]:
         """What the converter said."""
@@ -543,6 +574,14 @@ class CheckResult(_message.Message):
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckedService]:
         """What becomes of the services, as far as they could be read."""
+
+    @_builtins.property
+    def volumes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Volume]:
+        """The volumes that it keeps data in."""
+
+    @_builtins.property
+    def bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Binding]:
+        """The services that a shared one of the platform replaces, or could replace."""
 
     def __init__(
         self,
@@ -553,10 +592,13 @@ class CheckResult(_message.Message):
         public_service: _builtins.str = ...,
         public_service_reason: _builtins.str = ...,
         public_port: _builtins.int = ...,
+        volumes: _abc.Iterable[Global___Volume] | None = ...,
+        bindings: _abc.Iterable[Global___Binding] | None = ...,
+        public_host: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["diagnostics", b"diagnostics", "public_port", b"public_port", "public_service", b"public_service", "public_service_reason", b"public_service_reason", "rejected", b"rejected", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "diagnostics", b"diagnostics", "public_host", b"public_host", "public_port", b"public_port", "public_service", b"public_service", "public_service_reason", b"public_service_reason", "rejected", b"rejected", "services", b"services", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -576,6 +618,7 @@ class CheckedService(_message.Message):
     PORTS_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
     VOLUMES_FIELD_NUMBER: _builtins.int
+    SLEEP_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """The name in the compose file."""
     host_name: _builtins.str
@@ -586,6 +629,8 @@ class CheckedService(_message.Message):
     """The image."""
     replicas: _builtins.int
     """How many pods."""
+    sleep_after_seconds: _builtins.int
+    """Seconds without use before it may sleep; 0 for never, unset where the file says nothing."""
     @_builtins.property
     def ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundPort]:
         """The ports it listens on."""
@@ -609,12 +654,15 @@ class CheckedService(_message.Message):
         ports: _abc.Iterable[Global___FoundPort] | None = ...,
         depends_on: _abc.Iterable[_builtins.str] | None = ...,
         volumes: _abc.Iterable[_builtins.str] | None = ...,
+        sleep_after_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sleep_after_seconds", b"_sleep_after_seconds", "sleep_after_seconds", b"sleep_after_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["depends_on", b"depends_on", "host_name", b"host_name", "image", b"image", "kind", b"kind", "ports", b"ports", "replicas", b"replicas", "service", b"service", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sleep_after_seconds", b"_sleep_after_seconds", "depends_on", b"depends_on", "host_name", b"host_name", "image", b"image", "kind", b"kind", "ports", b"ports", "replicas", b"replicas", "service", b"service", "sleep_after_seconds", b"sleep_after_seconds", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__sleep_after_seconds: _TypeAlias = _typing.Literal["sleep_after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__sleep_after_seconds: _TypeAlias = _typing.Literal["_sleep_after_seconds", b"_sleep_after_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sleep_after_seconds) -> _WhichOneofReturnType__sleep_after_seconds | None: ...
 
 Global___CheckedService: _TypeAlias = CheckedService  # noqa: Y015
 
@@ -655,6 +703,100 @@ class FoundPort(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FoundPort: _TypeAlias = FoundPort  # noqa: Y015
+
+@_typing.final
+class Volume(_message.Message):
+    """Volume is a volume claim of the project, or one that must exist already."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    EXTERNAL_FIELD_NUMBER: _builtins.int
+    claim: _builtins.str
+    """The claim's name."""
+    volume: _builtins.str
+    """The name in the compose file."""
+    size: _builtins.str
+    """A Kubernetes quantity: `1Gi`."""
+    external: _builtins.bool
+    """The file says that it exists already, so it is not made."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Host names of the services that mount it."""
+
+    def __init__(
+        self,
+        *,
+        claim: _builtins.str = ...,
+        volume: _builtins.str = ...,
+        size: _builtins.str = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        external: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "external", b"external", "services", b"services", "size", b"size", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Volume: _TypeAlias = Volume  # noqa: Y015
+
+@_typing.final
+class Binding(_message.Message):
+    """Binding is a compose service that a shared service of the platform replaces, or could replace. It has no password."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    HOST_NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The name in the compose file."""
+    host_name: _builtins.str
+    """The host name that its peers use."""
+    kind: _builtins.str
+    """`postgres` or `s3`."""
+    wanted: _builtins.bool
+    """The file asks for it, so the service is not run; else it is an offer."""
+    reason: _builtins.str
+    """Why."""
+    available: _builtins.bool
+    """Whether the cluster has the shared one."""
+    port: _builtins.int
+    """The port of the shared one."""
+    user: _builtins.str
+    """The user that the file sets up."""
+    database: _builtins.str
+    """The database or bucket that the file sets up."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        host_name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        wanted: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        available: _builtins.bool = ...,
+        port: _builtins.int = ...,
+        user: _builtins.str = ...,
+        database: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "database", b"database", "host_name", b"host_name", "kind", b"kind", "port", b"port", "reason", b"reason", "service", b"service", "user", b"user", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Binding: _TypeAlias = Binding  # noqa: Y015
 
 @_typing.final
 class OpenComposeSchema(_message.Message):

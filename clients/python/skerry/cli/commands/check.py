@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from skerry.cli.command import command, single
-from skerry.cli.deploying import diagnostics
+from skerry.cli.deploying import diagnostics, facts
 from skerry.cli.deploying.project import AppId, EnvFiles, Files, explained, read_project
 from skerry.cli.exit_codes import ExitCode
-from skerry.cli.output.tables import Tables
 from skerry.cli.output.writer import Format
 from skerry.cli.run import Run
 from skerry.platform.v1 import app_pb2
@@ -92,10 +91,4 @@ def _show(run: Run, answer: app_pb2.CheckAppResponse) -> None:
         for service in answer.services:
             run.out.line(service.service)
         return
-    if answer.services:
-        run.out.table(Tables(run.around.now()).checked, list(answer.services))
-    if answer.public_service:
-        port = f":{answer.public_port}" if answer.public_port else ""
-        run.out.say(
-            f"Public service: {answer.public_service}{port} ({answer.public_service_reason})"
-        )
+    facts.show(run, answer)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from skerry.cli.command import command, single
-from skerry.cli.deploying import diagnostics
+from skerry.cli.deploying import diagnostics, facts
 from skerry.cli.deploying.project import AppId, EnvFiles, Files, explained, read_project
 from skerry.cli.exit_codes import ExitCode
 from skerry.cli.output.tables import Tables
@@ -42,8 +42,8 @@ async def plan(
 ) -> int:
     """Show what a deploy would do; changes nothing.
 
-    Findings about the compose files go to stderr, the changes to stdout. Exit code 1 when the project
-    would be refused.
+    Findings about the compose files go to stderr, the changes and what becomes of services and volumes
+    to stdout. Exit code 1 when the project would be refused.
     """
     collected, app_id = read_project(run, files, env_file, app_name)
     async with run.client() as client, explained(run, client):
@@ -56,8 +56,10 @@ async def plan(
     elif run.out.form is Format.NAME:
         for change in answer.changes:
             run.out.line(f"{change.kind}/{change.object_name}".lower())
-    elif answer.changes:
-        show_changes(run, answer, diff=diff)
+    else:
+        if answer.changes:
+            show_changes(run, answer, diff=diff)
+        facts.show(run, answer)
     if answer.rejected:
         run.out.insist("A deploy of this would be refused")
         return ExitCode.FAILED
@@ -70,5 +72,3 @@ def show_changes(run: Run, answer: app_pb2.PlanAppResponse, *, diff: bool) -> No
     for change in answer.changes if diff else ():
         if change.diff and change.action == app_pb2.CHANGE_ACTION_UPDATE:
             run.out.line(f"\n{change.kind} {change.object_name}:\n{change.diff.rstrip()}")
-    if answer.public_service:
-        run.out.say(f"Public service: {answer.public_service} ({answer.public_service_reason})")

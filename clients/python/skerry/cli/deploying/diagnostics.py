@@ -14,6 +14,8 @@ def line(diagnostic: state_pb2.Diagnostic) -> str:
     place = diagnostic.file
     if diagnostic.line:
         place += f":{diagnostic.line}:{diagnostic.column}"
+    if diagnostic.via:
+        place += f" (via {diagnostic.via})"
     severity, _ = words.severity(diagnostic.severity)
     path = f" {diagnostic.path}" if diagnostic.path else ""
     text = f"{place}: {severity} {diagnostic.code}{path}: {diagnostic.message}"
@@ -30,6 +32,8 @@ def workflow_command(diagnostic: state_pb2.Diagnostic) -> str:
     if diagnostic.line:
         place = f"file={_property(diagnostic.file)},line={diagnostic.line},col={diagnostic.column},"
     text = f"{diagnostic.path}: {diagnostic.message}" if diagnostic.path else diagnostic.message
+    if diagnostic.via:
+        text += f" (via {diagnostic.via})"
     if diagnostic.hint:
         text += f"{'' if text.endswith('.') else '.'} {diagnostic.hint}"
     return f"::{kind} {place}title={_property(diagnostic.code)}::{_escaped(text)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from skerry import names
 from skerry.cli.output import words
@@ -213,7 +213,7 @@ class Tables:
     @property
     def checked(self) -> Table[app_pb2.CheckedService]:
         return Table(
-            ("SERVICE", "KIND", "HOST NAME", "PORTS", "VOLUMES", "IMAGE"),
+            ("SERVICE", "KIND", "HOST NAME", "PORTS", "VOLUMES", "SLEEPS AFTER", "IMAGE"),
             lambda s: cells(
                 s.service,
                 s.kind,
@@ -225,7 +225,20 @@ class Tables:
                     for port in s.ports
                 ),
                 str(len(s.volumes)),
+                _sleep(s),
                 s.image,
+            ),
+        )
+
+    @property
+    def volumes(self) -> Table[app_pb2.Volume]:
+        return Table(
+            ("VOLUME", "SIZE", "CLAIM", "USED BY"),
+            lambda v: cells(
+                v.volume,
+                "as it is" if v.external else v.size,
+                v.claim,
+                ", ".join(v.services),
             ),
         )
 
@@ -235,6 +248,14 @@ class Tables:
             ("ACTION", "KIND", "NAME", "MESSAGE"),
             lambda c: cells(words.action(c.action), c.kind, c.object_name, c.message),
         )
+
+
+def _sleep(service: app_pb2.CheckedService) -> str:
+    """Empty where the file says nothing."""
+    if not service.HasField("sleep_after_seconds"):
+        return ""
+    seconds = service.sleep_after_seconds
+    return words.span(timedelta(seconds=seconds)) if seconds else "never"
 
 
 def _ready(nodes: object) -> str:

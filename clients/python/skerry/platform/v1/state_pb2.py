@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eskerry/platform/v1/state.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x06status\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x33\n\x0ftransition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_status\"\xc9\x01\n\nDiagnostic\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\x05\x12\x10\n\x08\x65nd_line\x18\x04 \x01(\x05\x12\x12\n\nend_column\x18\x05 \x01(\x05\x12.\n\x08severity\x18\x06 \x01(\x0e\x32\x1c.skerry.platform.v1.Severity\x12\x0c\n\x04\x63ode\x18\x07 \x01(\t\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x0c\n\x04hint\x18\n \x01(\t*\xcd\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x15\n\x11STATE_PROGRESSING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x12\n\x0eSTATE_SLEEPING\x10\x04\x12\x12\n\x0eSTATE_DEGRADED\x10\x05\x12\x10\n\x0cSTATE_FAILED\x10\x06\x12\x11\n\rSTATE_STOPPED\x10\x07\x12\x12\n\x0eSTATE_DELETING\x10\x08\x12\x11\n\rSTATE_UNKNOWN\x10\t*a\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x11\n\rSEVERITY_INFO\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eskerry/platform/v1/state.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x13\n\x06status\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x33\n\x0ftransition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_status\"\xd6\x01\n\nDiagnostic\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\x05\x12\x10\n\x08\x65nd_line\x18\x04 \x01(\x05\x12\x12\n\nend_column\x18\x05 \x01(\x05\x12.\n\x08severity\x18\x06 \x01(\x0e\x32\x1c.skerry.platform.v1.Severity\x12\x0c\n\x04\x63ode\x18\x07 \x01(\t\x12\x0c\n\x04path\x18\x08 \x01(\t\x12\x0f\n\x07message\x18\t \x01(\t\x12\x0c\n\x04hint\x18\n \x01(\t\x12\x0b\n\x03via\x18\x0b \x01(\t*\xcd\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x15\n\x11STATE_PROGRESSING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x12\n\x0eSTATE_SLEEPING\x10\x04\x12\x12\n\x0eSTATE_DEGRADED\x10\x05\x12\x10\n\x0cSTATE_FAILED\x10\x06\x12\x11\n\rSTATE_STOPPED\x10\x07\x12\x12\n\x0eSTATE_DELETING\x10\x08\x12\x11\n\rSTATE_UNKNOWN\x10\t*a\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x11\n\rSEVERITY_INFO\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATE']._serialized_start=438
-  _globals['_STATE']._serialized_end=643
-  _globals['_SEVERITY']._serialized_start=645
-  _globals['_SEVERITY']._serialized_end=742
+  _globals['_STATE']._serialized_start=451
+  _globals['_STATE']._serialized_end=656
+  _globals['_SEVERITY']._serialized_start=658
+  _globals['_SEVERITY']._serialized_end=755
   _globals['_CONDITION']._serialized_start=88
   _globals['_CONDITION']._serialized_end=231
   _globals['_DIAGNOSTIC']._serialized_start=234
-  _globals['_DIAGNOSTIC']._serialized_end=435
+  _globals['_DIAGNOSTIC']._serialized_end=448
 # @@protoc_insertion_point(module_scope)

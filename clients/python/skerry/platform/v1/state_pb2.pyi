@@ -156,6 +156,7 @@ class Diagnostic(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    VIA_FIELD_NUMBER: _builtins.int
     file: _builtins.str
     """The file's path inside the bundle."""
     line: _builtins.int
@@ -176,6 +177,8 @@ class Diagnostic(_message.Message):
     """What is so."""
     hint: _builtins.str
     """What to do."""
+    via: _builtins.str
+    """Other places the value came through, as `extends at compose.yml:19:5`; several are separated by commas."""
     def __init__(
         self,
         *,
@@ -189,10 +192,11 @@ class Diagnostic(_message.Message):
         path: _builtins.str = ...,
         message: _builtins.str = ...,
         hint: _builtins.str = ...,
+        via: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "hint", b"hint", "line", b"line", "message", b"message", "path", b"path", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "file", b"file", "hint", b"hint", "line", b"line", "message", b"message", "path", b"path", "severity", b"severity", "via", b"via"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
