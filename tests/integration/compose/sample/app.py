@@ -6,7 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +25,7 @@ CLOCK = ("/etc/localtime", "/etc/timezone")
 ADDED = ("PATH", "HOSTNAME", "HOME", "TERM", "KUBERNETES_")
 # Where Compose puts what has no absolute target.
 GRANTS = {"configs": "/", "secrets": "/run/secrets"}
+STARTED_AT_MOST = timedelta(seconds=30)
 _FILES_AT_MOST = 1 << 18
 
 
@@ -140,16 +141,29 @@ class SampleApp:
         ]
 
     def expected_mounts(self, service: str) -> Iterator[str]:
-        for volume in self.services[service].get("volumes") or ():
-            if isinstance(volume, str):
-                source, _, rest = volume.partition(":")
-                target = rest.partition(":")[0] or source
-            else:
-                source, target = volume.get("source", ""), volume["target"]
+        for source, target, _ in self._volumes(service):
             if source not in CLOCK:
-                yield target.rstrip("/")
+                yield target
         for tmpfs in oracle.texts(self.services[service].get("tmpfs")):
             yield tmpfs.partition(":")[0]
+
+    def named_volumes(self, service: str) -> Iterator[tuple[str, str]]:
+        """Name and path of the volumes of the file that the service may write to."""
+        for source, target, read_only in self._volumes(service):
+            if source in (self.file.get("volumes") or {}) and not read_only:
+                yield source, target
+
+    def _volumes(self, service: str) -> Iterator[tuple[str, str, bool]]:
+        """Source (empty for an anonymous volume), path and whether it is read-only."""
+        for volume in self.services[service].get("volumes") or ():
+            if isinstance(volume, str):
+                source, colon, rest = volume.partition(":")
+                target, _, mode = rest.partition(":")
+                read_only = "ro" in mode.split(",")
+                yield source if colon else "", (target or source).rstrip("/"), read_only
+            else:
+                read_only = volume.get("read_only") == "true"
+                yield volume.get("source", ""), volume["target"].rstrip("/"), read_only
 
     def expected_grants(self, service: str) -> Iterator[tuple[str, bytes]]:
         """Path and content of the configs and secrets of a service that come from a file."""
@@ -199,6 +213,15 @@ def started(pod: Manifest) -> datetime:
 def ready(pod: Manifest) -> datetime:
     (condition,) = (c for c in pod["status"]["conditions"] if c["type"] == "Ready")
     return when(condition["lastTransitionTime"])
+
+
+def gave_up(pod: Manifest) -> bool:
+    """Whether a pod waited the half minute that `service_started` is waited for (docs/compose.md)."""
+    for status in pod["status"].get("initContainerStatuses", ()):
+        ended = status["state"].get("terminated")
+        if ended and when(ended["finishedAt"]) - when(ended["startedAt"]) >= STARTED_AT_MOST:
+            return True
+    return False
 
 
 def _bundled(given: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.kube import KubeClient, Manifest
-from tests.integration.compose.sample.app import ADDED, SampleApp, ready, started, when
+from tests.integration.compose.sample.app import ADDED, SampleApp, gave_up, ready, started, when
 from tests.unit.compose.corpus.files import ROOT
 
 AT_ONCE = 4
@@ -65,7 +65,7 @@ async def problems(app: SampleApp) -> list[str]:
         for pod in pods[name]:
             found += [
                 f"{name}: {line}"
-                for line in (await app.run(pod, _write(pod, name))).split("\n")
+                for line in (await app.run(pod, _write(app, pod, name))).split("\n")
                 if line
             ]
     failure = await app.deploy(2)
@@ -75,7 +75,7 @@ async def problems(app: SampleApp) -> list[str]:
         for pod in await app.pods(name):
             if pod["metadata"]["uid"] in {p["metadata"]["uid"] for p in pods[name]}:
                 found.append(f"{name}: the second deploy made no new pod")
-            found += [f"{name}: {line}" for line in await lost(app, pod)]
+            found += [f"{name}: {line}" for line in await lost(app, pod, name)]
     return [*found, *await ran_once(app, jobs)]
 
 
@@ -109,7 +109,9 @@ def order(app: SampleApp, pods: dict[str, list[Manifest]], jobs: list[Manifest])
     }
     for name, own in pods.items():
         for dependency, condition in app.dependencies(name).items():
-            first = min((started(pod) for pod in own), default=None)
+            bounded = condition == "service_started"
+            waiting = [pod for pod in own if not (bounded and gave_up(pod))]
+            first = min((started(pod) for pod in waiting), default=None)
             last = max(moments[condition](dependency), default=None)
             if first is not None and last is not None and first < last:
                 found.append(f"{name} started before {dependency} was {condition}")
@@ -173,24 +175,34 @@ def _claims(pod: Manifest) -> list[tuple[str, str]]:
     ]
 
 
-def _write(pod: Manifest, service: str) -> str:
-    return "\n".join(f"echo {service} >{path}/.probe-{service} || true" for _, path in _claims(pod))
+def _written(app: SampleApp, pod: Manifest, service: str) -> set[str]:
+    """Where a service may write what has to stay."""
+    return {path for _, path in (*_claims(pod), *app.named_volumes(service))}
 
 
-async def lost(app: SampleApp, pod: Manifest) -> list[str]:
-    """What was written before and is not there any more, by any service that has the volume."""
-    writers = {v.claim: v.services for v in app.plan.volumes}
+def _write(app: SampleApp, pod: Manifest, service: str) -> str:
+    paths = _written(app, pod, service)
+    return "\n".join(f"echo {service} >{path}/.probe-{service} || true" for path in paths)
+
+
+async def lost(app: SampleApp, pod: Manifest, service: str) -> list[str]:
+    """What was written before and is not there any more, by any service that has the volume.
+
+    The file says who shares its named volumes; for all others the plan does.
+    """
+    writing = {name for name in app.staying if app.facts[name].replicas}
     original = {f.name: f.original_name for f in app.facts.values()}
-    script, wanted = [], []
-    for claim, path in _claims(pod):
-        script.append(f"cd {path} && ls -a . | sed -n 's#^.probe-#{path} #p'")
-        wanted += [
-            f"{path} {original[writer]}"
-            for writer in writers[claim]
-            if original[writer] in app.staying and app.facts[original[writer]].replicas
-        ]
+    claimed = {v.claim: {original[writer] for writer in v.services} for v in app.plan.volumes}
+    wanted = {f"{path} {w}" for claim, path in _claims(pod) for w in claimed[claim] & writing}
+    for volume, path in app.named_volumes(service):
+        sharing = {w for w in writing if volume in dict(app.named_volumes(w))}
+        wanted |= {f"{path} {writer}" for writer in sharing}
+    script = [
+        f"cd {path} && ls -a . | sed -n 's#^.probe-#{path} #p'"
+        for path in _written(app, pod, service)
+    ]
     answer = await app.run(pod, "\n".join(script) or "true")
-    return [f"lost {line}" for line in wanted if line not in answer.splitlines()]
+    return [f"lost {line}" for line in sorted(wanted - set(answer.splitlines()))]
 
 
 async def ran_once(app: SampleApp, before: list[Manifest]) -> list[str]:

@@ -2,7 +2,7 @@
 
 The image becomes the dev cluster's busybox and the command a small script; everything else (names,
 environment, arguments, mounts, waiting, waves) stays as it was converted. Health checks are replaced
-by ones that busybox can run: the port answers, two seconds after the start at the earliest.
+by ones that busybox can run: the port answers, six seconds after the start at the earliest.
 """
 
 from __future__ import annotations
@@ -99,6 +99,6 @@ def _probe(manifest: Manifest, facts: dict[str, ServiceFacts], round_: int) -> M
                 "periodSeconds": 1 if kind == "startupProbe" else 10,
                 "failureThreshold": 60,
                 "timeoutSeconds": 10,
-                "initialDelaySeconds": 2 if kind == "startupProbe" else 0,
+                "initialDelaySeconds": 6 if kind == "startupProbe" else 0,
             }
     return changed
