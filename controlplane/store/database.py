@@ -20,6 +20,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from controlplane.domain.audit import OK, AuditAction
 from controlplane.domain.clock import Clock
+from controlplane.domain.errors import StorageUnavailable
 from controlplane.store import tables
 from controlplane.store.connection import Connection
 from controlplane.store.failures import translated
@@ -55,6 +56,7 @@ class Store:
         self._writer = _engine(path, size=1, read_only=False)
         self._readers = _engine(path, size=_READERS, read_only=True)
         self._sealed: Sealed | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Check that the database can be used, and load or make its key for tokens. Migrations must have run.
@@ -73,7 +75,10 @@ class Store:
         self._sealed = Sealed(bytes(key))
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. Whoever comes later is refused: an engine that was disposed of would connect again, and
+        nobody would close that.
+        """
+        self._closed = True
         await self._readers.dispose()
         await self._writer.dispose()
 
@@ -93,6 +98,7 @@ class Store:
         no flush of the disk: for what is said again, or known anew, after a restart. `audited` False is for the log itself.
         Never await anything but the database inside: all other writers wait. Raises StorageUnavailable.
         """
+        self._refuse_when_closed()
         action = self._action() if audited else None
         with translated():
             async with self._writer.connect() as raw:
@@ -114,6 +120,7 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """A reading transaction: one snapshot, writes fail. Raises StorageUnavailable."""
+        self._refuse_when_closed()
         with translated():
             async with self._readers.connect() as raw:
                 connection = Connection(raw)
@@ -122,6 +129,10 @@ class Store:
                     yield self._bind(connection, writable=False)
                 finally:
                     await _undo(connection)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("the server is stopping and has closed its database")
 
     def _bind(self, connection: Connection, *, writable: bool) -> Transaction:
         if self._sealed is None:

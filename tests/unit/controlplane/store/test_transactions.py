@@ -190,3 +190,13 @@ async def test_what_somebody_relies_on_is_flushed_to_the_disk(store: Store) -> N
 
     # 1 is NORMAL, 2 is FULL (https://www.sqlite.org/pragma.html#pragma_synchronous).
     assert [await level(durable=durable) for durable in (True, False, True)] == [2, 1, 2]
+
+
+async def test_a_closed_store_is_not_opened_again_by_a_latecomer(store: Store) -> None:
+    await store.close()
+    with pytest.raises(StorageUnavailable, match="stopping"):
+        async with store.transaction():
+            pass
+    with pytest.raises(StorageUnavailable, match="stopping"):
+        async with store.reading():
+            pass
