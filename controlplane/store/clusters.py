@@ -373,5 +373,5 @@ def _identity(row: Row[Any]) -> IdentityStatus | None:
         used_generation=row.used_generation,
         expire_time=row.identity_expire_time,
         renewal_pending=row.used_generation <= row.renew_through,
-        used_authority=row.used_authority,
+        used_authority=row.used_authority or b"",
     )

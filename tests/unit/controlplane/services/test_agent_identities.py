@@ -1,6 +1,8 @@
 """Renewal, copies, revocation and rotation against a real database."""
 
 import asyncio
+import contextlib
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -213,3 +215,11 @@ async def test_join_tokens_are_listed_without_secrets_and_deleted(world: World) 
         await world.enrolment.enroll(made[0].secret, b"csr-a", "1")
     await world.enrolment.enroll(made[1].secret, b"csr-b", "1")
     assert len((await world.clusters.list_join_tokens(HOME, PageRequest(5))).items) == 1
+
+
+async def test_an_agent_that_enrolled_before_authorities_were_kept_is_shown(world: World) -> None:
+    await world.joined_cluster()
+    with contextlib.closing(sqlite3.connect(world.path)) as database:
+        database.execute("UPDATE agent_certificates SET authority = NULL, used_authority = NULL")
+        database.commit()
+    assert (await status(world)).used_authority == b""
