@@ -1,10 +1,12 @@
-"""Whatever a file does, its conversion stays within a count of calls.
+"""Whatever a file does, its conversion stays within a count of calls and an amount of memory.
 
 The bounds are those of the largest honest file with room to spare, not of the clock; each file here
 would multiply itself far beyond them if nothing stopped it.
 """
 
 from __future__ import annotations
+
+import tracemalloc
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.unit.compose.cost import calls
 from tests.unit.compose.helpers import CONTEXT
 
 MOST_CALLS = 15_000_000
+MOST_BYTES = 150 * 1024 * 1024
 
 
 def chained(line: str, count: int = 200) -> str:
@@ -80,3 +83,14 @@ def convert(text: str) -> Plan:
 @pytest.mark.parametrize("name", FILES)
 def test_the_calls_are_bounded(name: str) -> None:
     assert calls(lambda: convert(FILES[name]), MOST_CALLS) <= MOST_CALLS
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_memory_is_bounded(name: str) -> None:
+    tracemalloc.start()
+    try:
+        convert(FILES[name])
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= MOST_BYTES
