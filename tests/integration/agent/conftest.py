@@ -88,6 +88,12 @@ class App:
     _revision: int = 0
 
     @property
+    def uid(self) -> str:
+        """As in the control plane no other app's, so that what watches the whole cluster is not
+        shown the app of a test that runs beside this one."""
+        return f"uid-{self.environment.namespace}-{self.name}"
+
+    @property
     def environments(self) -> Environments:
         return Environments(self.kube, self.limits)
 
@@ -96,7 +102,7 @@ class App:
         values: dict[str, Any] = {
             "environment": self.environment,
             "app": self.name,
-            "app_uid": f"uid-{self.name}",
+            "app_uid": self.uid,
             "revision": self._revision,
             "deployment": f"deployment-{self._revision}",
             "compose_files": ("compose.yaml",),
@@ -121,7 +127,7 @@ class App:
         return await previewer.preview(self.request(compose))
 
     async def remove(self, *, volumes: bool = False) -> Outcome:
-        request = RemoveRequest(self.environment, self.name, f"uid-{self.name}", volumes)
+        request = RemoveRequest(self.environment, self.name, self.uid, volumes)
         return await Remover(self.kube, self.environments).remove(request, lambda _: None)
 
     async def get(self, api_version: str, kind: str, name: str) -> Manifest | None:

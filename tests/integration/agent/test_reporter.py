@@ -26,21 +26,22 @@ async def board(kube: KubeClient) -> AsyncIterator[ReportBoard]:
     reporter = StatusReporter(
         kube, reports.publish, reports.retract, ReporterSettings(interval=0.2, look_again=1.0)
     )
-    task = asyncio.create_task(reporter.run())
+    task = asyncio.create_task(reporter.run(), name="reporter")
     yield board
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(asyncio.CancelledError):  # whatever else ended it is a failure
+        await task
 
 
 async def reported(
-    board: ReportBoard, holds: Callable[[report_pb2.AppStatus | None], bool]
+    app: App, board: ReportBoard, holds: Callable[[report_pb2.AppStatus | None], bool]
 ) -> report_pb2.AppStatus | None:
-    """Wait until the report of the demo app is as wanted."""
+    """Wait until the report of the app is as wanted."""
     changed = asyncio.Event()
     board.subscribe(lambda _: changed.set())
     async with asyncio.timeout(30):
         while True:
-            report = board.snapshot().get("apps/uid-demo")
+            report = board.snapshot().get(f"apps/{app.uid}")
             status = report.app if report else None
             if holds(status):
                 return status
@@ -52,12 +53,12 @@ async def test_an_app_is_reported_from_its_first_deploy_to_its_removal(
     app: App, board: ReportBoard
 ) -> None:
     assert (await app.deploy(WEB)).code == 0
-    status = await reported(board, lambda s: s is not None and s.revision == 1)
+    status = await reported(app, board, lambda s: s is not None and s.revision == 1)
     assert status is not None
     assert (status.state, status.namespace) == ("READY", app.environment.namespace)
     assert [(s.service, s.ready, len(s.pods)) for s in status.services] == [("web", 1, 1)]
     await app.remove()
-    await reported(board, lambda s: s is None)
+    await reported(app, board, lambda s: s is None)
 
 
 async def test_a_pod_that_begins_to_fail_later_is_reported(app: App, board: ReportBoard) -> None:
@@ -72,7 +73,7 @@ async def test_a_pod_that_begins_to_fail_later_is_reported(app: App, board: Repo
     async for _ in session.output():
         pass
     await session.close()
-    status = await reported(board, lambda s: s is not None and s.reason == "ProbeFailing")
+    status = await reported(app, board, lambda s: s is not None and s.reason == "ProbeFailing")
     assert status is not None
     assert status.state != "READY"
 
@@ -80,8 +81,8 @@ async def test_a_pod_that_begins_to_fail_later_is_reported(app: App, board: Repo
 async def test_a_failed_deploy_with_the_old_revision_serving_is_degraded(
     app: App, board: ReportBoard
 ) -> None:
-    await app.deploy(WEB)
-    await app.deploy(WEB.replace(IMAGE, "registry.invalid/nothing:1"))
-    status = await reported(board, lambda s: s is not None and s.state == "DEGRADED")
+    assert (await app.deploy(WEB)).code == 0
+    assert (await app.deploy(WEB.replace(IMAGE, "registry.invalid/nothing:1"))).code != 0
+    status = await reported(app, board, lambda s: s is not None and s.state == "DEGRADED")
     assert status is not None
     assert (status.revision, status.reason) == (1, "ImageNotFound")
