@@ -58,16 +58,19 @@ class NetworkPolicyProbe:
         *,
         pace: ProbePace,
         monotonic: Callable[[], float],
+        namespace: str = NAMESPACE,
     ) -> None:
+        """`namespace` is made and removed: two probes in one cluster need two."""
         self._kube = kube
         self._image = image
+        self._namespace = namespace
         self._pace = pace
         self._monotonic = monotonic
 
     async def run(self) -> Enforcement:
         """One probe. Raises KubeError only when the API server is away."""
         try:
-            async with self._namespace():
+            async with self._made_namespace():
                 return await self._probe()
         except KubeError as error:
             if error.retryable:
@@ -76,8 +79,8 @@ class NetworkPolicyProbe:
 
     async def _probe(self) -> Enforcement:
         for manifest in (
-            _pod("server", self._image, _SERVE),
-            _pod("client", self._image, "exec sleep 600"),
+            _pod(self._namespace, "server", self._image, _SERVE),
+            _pod(self._namespace, "client", self._image, "exec sleep 600"),
         ):
             await self._kube.apply(manifest, field_manager=FIELD_MANAGER)
         trouble, address = await self._wait_running()
@@ -87,7 +90,7 @@ class NetworkPolicyProbe:
             return Enforcement(
                 None, "the probe's pods cannot reach each other even without a policy"
             )
-        await self._kube.apply(_DENY, field_manager=FIELD_MANAGER)
+        await self._kube.apply(_deny(self._namespace), field_manager=FIELD_MANAGER)
         if await self._reaches(address, wanted=False, within=self._pace.bite):
             return Enforcement(True)
         return Enforcement(
@@ -101,7 +104,7 @@ class NetworkPolicyProbe:
         deadline = self._monotonic() + self._pace.start
         trouble = "no pod appeared"
         while True:
-            pods = await self._kube.list("v1", "Pod", NAMESPACE)
+            pods = await self._kube.list("v1", "Pod", self._namespace)
             ready = [pod for pod in pods if _ready(pod)]
             if len(ready) == 2:
                 server = next(pod for pod in ready if pod["metadata"]["name"] == "server")
@@ -122,7 +125,7 @@ class NetworkPolicyProbe:
 
     async def _connects(self, address: str) -> bool:
         command = ["nc", "-w", str(_CONNECT_SECONDS), address, str(PORT)]
-        session = await self._kube.exec(NAMESPACE, "client", "probe", command)
+        session = await self._kube.exec(self._namespace, "client", "probe", command)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS * 5):
                 async for _ in session.output():
@@ -136,13 +139,13 @@ class NetworkPolicyProbe:
         return session.result.exit_code == 0
 
     @asynccontextmanager
-    async def _namespace(self) -> AsyncIterator[None]:
+    async def _made_namespace(self) -> AsyncIterator[None]:
         await self._remove()  # what a probe before us may have left
         manifest = {
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {
-                "name": NAMESPACE,
+                "name": self._namespace,
                 "labels": {**_LABELS, "pod-security.kubernetes.io/enforce": "restricted"},
             },
         }
@@ -152,7 +155,7 @@ class NetworkPolicyProbe:
             yield
         finally:
             # Also when cancelled: the deletion is one request, and must not be cut off by our own end.
-            removal = asyncio.create_task(self._kube.delete("v1", "Namespace", NAMESPACE))
+            removal = asyncio.create_task(self._kube.delete("v1", "Namespace", self._namespace))
             try:
                 await asyncio.shield(removal)
             except KubeError as error:
@@ -161,24 +164,24 @@ class NetworkPolicyProbe:
     async def _wait_service_account(self) -> None:
         """Pods are refused until the namespace's default service account is there."""
         deadline = self._monotonic() + self._pace.start
-        while await self._kube.get("v1", "ServiceAccount", "default", NAMESPACE) is None:
+        while await self._kube.get("v1", "ServiceAccount", "default", self._namespace) is None:
             if self._monotonic() >= deadline:
-                raise KubeError(f"namespace {NAMESPACE} got no default service account")
+                raise KubeError(f"namespace {self._namespace} got no default service account")
             await asyncio.sleep(self._pace.poll)
 
     async def _remove(self) -> None:
         deadline = self._monotonic() + self._pace.removal
-        while await self._kube.delete("v1", "Namespace", NAMESPACE):
+        while await self._kube.delete("v1", "Namespace", self._namespace):
             if self._monotonic() >= deadline:
-                raise KubeError(f"namespace {NAMESPACE} of an earlier probe does not go away")
+                raise KubeError(f"namespace {self._namespace} of an earlier probe does not go away")
             await asyncio.sleep(self._pace.poll)
 
 
-def _pod(name: str, image: str, script: str) -> Manifest:
+def _pod(namespace: str, name: str, image: str, script: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {**_LABELS, "probe": name}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {**_LABELS, "probe": name}},
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -213,12 +216,13 @@ def _pod(name: str, image: str, script: str) -> Manifest:
     }
 
 
-_DENY: Manifest = {
-    "apiVersion": "networking.k8s.io/v1",
-    "kind": "NetworkPolicy",
-    "metadata": {"name": "deny", "namespace": NAMESPACE, "labels": _LABELS},
-    "spec": {"podSelector": {"matchLabels": {"probe": "server"}}, "policyTypes": ["Ingress"]},
-}
+def _deny(namespace: str) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "deny", "namespace": namespace, "labels": _LABELS},
+        "spec": {"podSelector": {"matchLabels": {"probe": "server"}}, "policyTypes": ["Ingress"]},
+    }
 
 
 def _ready(pod: Manifest) -> bool:

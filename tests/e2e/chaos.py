@@ -81,7 +81,7 @@ def suffer(platform: Platform, environment: str, project: Path, fault: Fault) ->
             if fault.lasts is None:
                 # The way back is another connection: what passes before the silence does not count.
                 wait_until(
-                    "lines stop", lambda: time.monotonic() - follower.last_line > 1, timeout=30
+                    "lines stop", lambda: time.monotonic() - follower.last_line > 1, timeout=60
                 )
                 silent = time.monotonic()
                 wait_until(

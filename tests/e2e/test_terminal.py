@@ -47,7 +47,7 @@ def test_interactive_terminal_follows_the_window_and_ends_with_the_shells_code(
 ) -> None:
     child = pexpect.spawn(
         str(BIN / "skerry"), ["exec", "-it", "--env", box, "box", "--", "sh"],
-        env=platform.cli_env, dimensions=(24, 80), timeout=30, encoding="utf-8",
+        env=platform.cli_env, dimensions=(24, 80), timeout=90, encoding="utf-8",
     )  # fmt: skip
     child.expect("# ")
     child.sendline("stty size")

@@ -145,7 +145,7 @@ def app(kube: KubeClient, environment: EnvironmentSpec) -> App:
 
 
 async def eventually(
-    look: Callable[[], Coroutine[Any, Any, bool]], *, within: float = 30.0
+    look: Callable[[], Coroutine[Any, Any, bool]], *, within: float = 90.0
 ) -> None:
     """Wait until `look` says so; API errors on the way count as not yet."""
     async with asyncio.timeout(within):

@@ -49,7 +49,7 @@ class MemoryStream:
         """The far end has nothing more to say."""
         self._to_handler.put_nowait(None)
 
-    async def sent(self, within: float = 30.0) -> StreamData:
+    async def sent(self, within: float = 90.0) -> StreamData:
         """The next thing the handler sent."""
         async with asyncio.timeout(within):
             return await self._from_handler.get()
@@ -58,5 +58,5 @@ class MemoryStream:
         """How many frames nobody has read yet."""
         return self._from_handler.qsize()
 
-    async def event(self, within: float = 30.0) -> stream_pb2.LogEvent:
+    async def event(self, within: float = 90.0) -> stream_pb2.LogEvent:
         return stream_pb2.LogEvent.FromString((await self.sent(within)).payload)

@@ -140,7 +140,7 @@ async def test_a_crd_that_comes_late_is_waited_for(kube: KubeClient, namespace: 
         "spec": {"masts": 3},
     }
     try:
-        late = asyncio.create_task(kube.apply(boat, field_manager="one", served_within=30))
+        late = asyncio.create_task(kube.apply(boat, field_manager="one", served_within=90))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(late), 0.5)
         await kube.apply(crd(group), field_manager="one")

@@ -105,7 +105,7 @@ async def test_a_pod_that_fits_nowhere_says_what_is_missing(app: App) -> None:
         f"{WEB}    deploy: {{resources: {{reservations: {{memory: 900G}}, "
         "limits: {memory: 900G}}}\n"
     )
-    outcome = await app.deploy(compose, deadline=2)
+    outcome = await app.deploy(compose, deadline=8)
     assert outcome.reason == "Unschedulable"
     assert "memory" in outcome.message
 
@@ -132,7 +132,7 @@ async def test_what_can_never_fit_the_quota_is_refused_before_anything_is_applie
 
 async def test_a_failing_probe_is_told(app: App) -> None:
     compose = f"{WEB}    healthcheck: {{test: [CMD, sh, -c, 'echo no heartbeat; exit 1'], interval: 1s}}\n"
-    outcome = await app.deploy(compose, deadline=6)
+    outcome = await app.deploy(compose, deadline=15)
     assert outcome.reason == "ProbeFailing"
     assert "no heartbeat" in outcome.message
 
@@ -387,6 +387,7 @@ async def test_a_namespace_held_back_by_a_finalizer_says_so(
     assert any("example.com/hold" in message for message in told)
     ref = ObjectRef("v1", "ConfigMap", "held", environment.namespace)
     await kube.patch(ref, {"metadata": {"finalizers": None}})
+    app.limits = EnvironmentLimits()
     await app.environments.delete(environment, told.append)
 
 

@@ -156,7 +156,7 @@ async def test_a_command_whose_session_is_cut_does_not_run_on(
     async def ended() -> bool:
         return b"sleep 4711" not in await processes(kube, web)
 
-    await eventually(ended, within=10)
+    await eventually(ended, within=60)
 
 
 @pytest.fixture

@@ -251,7 +251,7 @@ async def _settled(town: Town, source: Source, target: Target, *, wanted: bool) 
         return found is wanted
 
     try:
-        await eventually(as_wanted, within=10.0)
+        await eventually(as_wanted, within=60.0)
     except TimeoutError:
         return found
     return found

@@ -39,7 +39,7 @@ async def reported(
     """Wait until the report of the app is as wanted."""
     changed = asyncio.Event()
     board.subscribe(lambda _: changed.set())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             report = board.snapshot().get(f"apps/{app.uid}")
             status = report.app if report else None

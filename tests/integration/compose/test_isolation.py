@@ -111,7 +111,7 @@ async def test_only_services_on_a_common_network_connect(kube: KubeClient, names
     pods = await running_pods(kube, namespace, 3)
     # A policy holds a moment after its pods run: wait until the pair that must not connect does
     # not.
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await connects(kube, namespace, pods["proxy"], "proxy", "db"):
             continue
     pairs = [(a, b) for a in pods for b in pods if a != b]

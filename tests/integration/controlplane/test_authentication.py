@@ -11,7 +11,7 @@ from google.protobuf import descriptor, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from skerry.platform.v1 import server_pb2, server_pb2_grpc
 
-from tests.integration.controlplane.harness import Plane, control_plane, decoded, failure
+from tests.integration.controlplane.harness import PATIENCE, Plane, control_plane, decoded, failure
 
 
 def methods() -> list[descriptor.MethodDescriptor]:
@@ -44,7 +44,7 @@ async def call(plane: Plane, method: Any, metadata: Any) -> grpc.aio.AioRpcError
     make = kinds[method.client_streaming, method.server_streaming]
     path = f"/{method.containing_service.full_name}/{method.name}"
     running = make(path, **codec)(
-        [request] if method.client_streaming else request, metadata=metadata, timeout=10
+        [request] if method.client_streaming else request, metadata=metadata, timeout=PATIENCE
     )
     try:
         if method.server_streaming:

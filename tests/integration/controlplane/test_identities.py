@@ -119,7 +119,7 @@ async def test_revoking_cuts_at_once_and_keeps_out(data_dir: Path, tmp_path: Pat
         async with agent(plane, Worker(), state) as running:
             await revoke(plane)
             with pytest.raises(LinkRefused, match="an operator has revoked it"):
-                await asyncio.wait_for(asyncio.shield(running.task), 5)
+                await asyncio.wait_for(asyncio.shield(running.task), PATIENCE)
         identity = IdentityStore(state).load()
         assert identity is not None
         with pytest.raises(LinkRefused, match="revoked"):

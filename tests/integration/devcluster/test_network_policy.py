@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "skerry.local/python:3.11"
 API = "10.43.0.1"
 # Rules follow a change within this many seconds; probing once takes a good part of one.
-PATIENCE = 8.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

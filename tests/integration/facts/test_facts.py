@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.facts.probe import NAMESPACE, NetworkPolicyProbe, ProbePace
+from agent.facts.probe import NetworkPolicyProbe, ProbePace
 from agent.facts.reporter import FactsPace, FactsReporter
 from agent.kube import EventType, KubeClient
 from agent.link import ReportBoard
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200)]
 
+# Not the agent's own: one may run in the cluster and probe at the same time.
+NAMESPACE = f"skerry-probe-{random.randrange(16**6):06x}"
 IMAGE = "docker.io/library/busybox:1.36"
 PACE = ProbePace(start=30, bite=8, poll=0.3, removal=90)
 FACTS_PACE = FactsPace(resync=300, settle=0.1, unreachable=0.5)
@@ -30,7 +33,7 @@ async def kube(kubeconfig: str) -> AsyncIterator[KubeClient]:
 
 
 def probe(kube: KubeClient, image: str = IMAGE, pace: ProbePace = PACE) -> NetworkPolicyProbe:
-    return NetworkPolicyProbe(kube, image, pace=pace, monotonic=time.monotonic)
+    return NetworkPolicyProbe(kube, image, pace=pace, monotonic=time.monotonic, namespace=NAMESPACE)
 
 
 def reporter(kube: KubeClient, board: ReportBoard, **options) -> FactsReporter:
@@ -59,7 +62,7 @@ async def test_a_new_storage_class_is_reported_at_once(kube):
     board = ReportBoard()
     changed = asyncio.Event()
     board.subscribe(lambda report: changed.set())
-    name = "skerry-test-class"
+    name = f"skerry-test-class-{random.randrange(16**6):06x}"
     storage_class = {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -78,7 +81,7 @@ async def test_a_new_storage_class_is_reported_at_once(kube):
 
     task = asyncio.create_task(reporter(kube, board).run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await until(False)
             await kube.apply(storage_class, field_manager="test")
             await until(True)

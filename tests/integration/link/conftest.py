@@ -55,7 +55,7 @@ from controlplane.services.agent_identities import Renewal
 
 UID = "01hxcluster"
 CLUSTER = "clusters/lab"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 async def until(condition: Callable[[], bool], what: str = "the condition") -> None:

@@ -19,6 +19,7 @@ from controlplane.domain.logs import LogsRequest
 from controlplane.pki.authority import CertificateAuthority
 from tests.integration.link.conftest import (
     CLUSTER,
+    PATIENCE,
     UID,
     Agents,
     Plane,
@@ -72,7 +73,7 @@ async def test_a_revoked_agent_stops(plane: Plane, agents: Agents) -> None:
     await until(lambda: plane.registry.is_connected(UID), "the agent")
     await plane.registry.disconnect(UID, "the cluster was deleted")
     with pytest.raises(LinkRefused, match="the cluster was deleted"):
-        await asyncio.wait_for(agent.task, 10)
+        await asyncio.wait_for(agent.task, PATIENCE)
     assert agent.link.state is LinkState.REFUSED
 
 
@@ -89,7 +90,7 @@ async def test_the_older_of_two_connections_is_sent_away(plane: Plane, agents: A
 async def test_draining_sends_agents_away_and_keeps_them_out(plane: Plane, agents: Agents) -> None:
     agent = agents.start(backoff=Backoff(random.Random(1), low=0.01, high=0.02))
     await until(lambda: plane.registry.is_connected(UID), "the agent")
-    await asyncio.wait_for(plane.registry.drain(grace_seconds=5), 4)
+    await asyncio.wait_for(plane.registry.drain(grace_seconds=10 * PATIENCE), PATIENCE)
     assert not plane.registry.is_connected(UID)
     await until(lambda: "restarting" in agent.link.last_error, "the agent to be told")
     await until(lambda: agent.link.state is LinkState.WAITING, "the agent to wait")
@@ -166,6 +167,6 @@ async def test_a_command_waits_for_its_agent(plane: Plane, agents: Agents) -> No
 
     plane.sessions.add(retry_add_on())
     agents.start(commands={"retry_add_on": handler})
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), PATIENCE)
     await until(lambda: len(plane.sessions.outcomes) == 1, "the outcome")
     assert plane.sessions.outcomes[0].message == "tried"

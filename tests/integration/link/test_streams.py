@@ -18,7 +18,7 @@ from controlplane.domain.terminals import (
     ExecRunning,
     WindowSize,
 )
-from tests.integration.link.conftest import UID, Agents, Plane, Proxy, until
+from tests.integration.link.conftest import PATIENCE, UID, Agents, Plane, Proxy, until
 
 LOGS = LogsRequest("ns", "web", ("api",), True, None, 10, False)
 EXEC = ExecRequest("ns", "web", "api", "", ("sh",), True, True, WindowSize(24, 80))
@@ -148,7 +148,7 @@ async def test_closing_cancels_the_handler(plane: Plane, agents: Agents) -> None
     stream = await plane.registry.open_logs(UID, LOGS)
     assert isinstance(await stream.receive(), LogEvent)
     await stream.close()
-    await asyncio.wait_for(cancelled.wait(), 10)
+    await asyncio.wait_for(cancelled.wait(), PATIENCE)
 
 
 async def test_a_stalled_reader_holds_up_its_own_stream_only(plane: Plane, agents: Agents) -> None:
@@ -171,7 +171,7 @@ async def test_a_stalled_reader_holds_up_its_own_stream_only(plane: Plane, agent
     await until(lambda: sent > 3, "the stalled stream to fill")
     flowing = await plane.registry.open_logs(UID, LOGS)
     count = 0
-    while await asyncio.wait_for(flowing.receive(), 10) is not None:
+    while await asyncio.wait_for(flowing.receive(), PATIENCE) is not None:
         count += 1
     assert count == 2000
     assert sent * 8000 < 64 * 1024 + 128 * 1024 + 16_000  # credit and the sender's buffer
@@ -196,8 +196,8 @@ async def test_a_cut_ends_streams_as_offline_and_cancels_handlers(
     assert isinstance(await stream.receive(), LogEvent)
     proxy[0].cut()
     with pytest.raises(AgentOffline):
-        await asyncio.wait_for(stream.receive(), 10)
-    await asyncio.wait_for(cancelled.wait(), 10)
+        await asyncio.wait_for(stream.receive(), PATIENCE)
+    await asyncio.wait_for(cancelled.wait(), PATIENCE)
     await connected(plane)
     again = await plane.registry.open_logs(UID, LOGS)
     assert isinstance(await again.receive(), LogEvent)
@@ -217,9 +217,9 @@ async def test_cancelling_a_plan_ends_the_agents_work(plane: Plane, agents: Agen
     agents.start(streams={"plan": plan})
     await connected(plane)
     asking = asyncio.ensure_future(plane.registry.plan(UID, PLAN))
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), PATIENCE)
     asking.cancel()
-    await asyncio.wait_for(cancelled.wait(), 10)
+    await asyncio.wait_for(cancelled.wait(), PATIENCE)
     with pytest.raises(asyncio.CancelledError):
         await asking
 
