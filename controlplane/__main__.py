@@ -1,4 +1,4 @@
-"""The `skerry-controlplane` command: serve, migrate, doctor, token. Reads arguments, hands over, prints.
+"""The `skerry-controlplane` command: serve, migrate, doctor, setup-link, token, ca. Reads arguments, hands over, prints.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
 """
@@ -65,7 +65,8 @@ def serve(
         str | None, typer.Option(help="host:port of /healthz, /readyz and /metrics.")
     ] = None,
     admin_token_file: Annotated[
-        Path | None, typer.Option(help="Write the first admin token there, not to the terminal.")
+        Path | None,
+        typer.Option(help="Write a token of admin there at the first start; no setup link then."),
     ] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, json or text.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
@@ -84,7 +85,7 @@ def serve(
         log_level=log_level,
     )
     try:
-        uvloop.run(app.serve(loaded, started=_show_admin_token))
+        uvloop.run(app.serve(loaded, started=_show_setup_link))
     except (app.StartError, BackgroundTaskDied, ListenError, PkiError, SkerryError) as error:
         _fail(str(error))
 
@@ -142,6 +143,29 @@ def examine(
             if finding.fix:
                 print(f"{'':4}  {'':18}  → {finding.fix}")
     raise typer.Exit(any(finding.verdict is doctor.Verdict.FAIL for finding in findings))
+
+
+@cli.command("setup-link")
+def setup_link(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    ttl: Annotated[
+        str | None, typer.Option(help="How long it is valid; 1h when not given.")
+    ] = None,
+) -> None:
+    """Make a link for `skerry login --setup` and print it: whoever has it becomes an owner of the platform, once.
+
+    The way in again when the last owner forgot the password. Links made before are worthless from then on. Works beside a
+    serving control plane.
+    """
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        life = settings.parse_duration(ttl) if ttl else None
+        print(asyncio.run(app.make_setup_link(loaded, ttl=life)))
+    except settings.SettingsError as error:
+        _fail(f"--ttl: {error}", code=2)
+    except (PkiError, SkerryError) as error:
+        _fail(str(error))
 
 
 @tokens.command("create")
@@ -216,10 +240,15 @@ def _load(config: Path | None, **flags: Any) -> settings.Settings:
     return loaded
 
 
-def _show_admin_token(control_plane: app.Running) -> None:
+def _show_setup_link(control_plane: app.Running) -> None:
     """On standard output and not in the log: logs are kept and shipped."""
-    if control_plane.admin_token is not None:
-        print(f"Admin token, shown this once: {control_plane.admin_token}", flush=True)
+    if control_plane.setup_link is not None:
+        print(
+            "Nobody can log in yet. This link makes the first owner, once, within 24 hours:\n"
+            f"  skerry login --setup '{control_plane.setup_link}'\n"
+            "Another one: skerry-controlplane setup-link",
+            flush=True,
+        )
 
 
 def _fail(message: str, *, code: int = 1) -> NoReturn:

@@ -18,6 +18,7 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from skerry.setup_link import SetupLink
 from skerry.version import VERSION
 from starlette.applications import Starlette
 
@@ -95,6 +96,8 @@ from controlplane.services.projects import ProjectService
 from controlplane.services.roles import RoleService
 from controlplane.services.service_accounts import ServiceAccountService
 from controlplane.services.sessions import SessionService
+from controlplane.services.setup import TTL as SETUP_TTL
+from controlplane.services.setup import SetupService
 from controlplane.services.terminals import TerminalService
 from controlplane.services.token_maker import TokenMaker
 from controlplane.services.users import UserService
@@ -116,7 +119,7 @@ class StartError(Exception):
 class Running:
     """A control plane that serves.
 
-    `admin_token` is set on the first start, the only time that it can be seen, unless the settings send it to a file.
+    `setup_link` is set as long as nobody ever got in, the only time that it can be seen, unless the settings ask for a token in a file.
     `drain` ends the calls in peace, within the settings' time; `cut` ends them at once, also while `drain` waits.
     """
 
@@ -124,7 +127,7 @@ class Running:
     agent_port: int
     edge_port: int
     ca_pem: bytes
-    admin_token: str | None
+    setup_link: str | None
     drain: Callable[[], Awaitable[None]]
     cut: Callable[[], Awaitable[None]]
 
@@ -175,6 +178,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         passwords = Passwords()
         token_maker = TokenMaker(ids)
         users = UserService(store=store, ids=ids, passwords=passwords)
+        setup = SetupService(store=store, ids=ids, passwords=passwords)
         logins = SessionService(
             store=store, tokens=token_maker, passwords=passwords, guard=GuessGuard(clock)
         )
@@ -280,7 +284,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 projects=ProjectServicer(projects),
                 server=ServerServicer(version=VERSION, agent_address=agent_address, clock=clock),
                 members=MemberServicer(members, groups, roles, accounts),
-                sessions=SessionServicer(logins),
+                sessions=SessionServicer(logins, setup),
                 terminals=TerminalServicer(terminals),
                 users=UserServicer(users),
             ),
@@ -303,8 +307,12 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         )
         stack.callback(edge.close)
 
-        # Not before the ports are ours: a start that fails must not use up the one time that the token is shown.
-        admin_token = await _first_admin_token(access, settings.admin_token_file)
+        # Not before the ports are ours: a start that fails must not use up the one time that a secret is shown.
+        setup_link = None
+        if settings.admin_token_file is not None:
+            await _first_admin_token(access, settings.admin_token_file)
+        elif (code := await setup.first_code()) is not None:
+            setup_link = _setup_link(settings, authorities, code, api_port)
 
         # Everything runs from here on; what dies takes the rest with it.
         background = await stack.enter_async_context(Background())
@@ -356,7 +364,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             agent_port=agent_port,
             edge_port=edge.port,
             ca_pem=authorities.current.certificate_pem,
-            admin_token=admin_token,
+            setup_link=setup_link,
             drain=drain,
             cut=cut,
         )
@@ -397,6 +405,21 @@ async def create_token(settings: Settings, name: str, *, ttl: timedelta | None) 
         await store.open()
         access = AccessService(store=store, clock=clock, ids=UlidSource(clock))
         return await access.create_token(name, ttl=ttl)
+    finally:
+        await store.close()
+
+
+async def make_setup_link(settings: Settings, *, ttl: timedelta | None) -> str:
+    """Makes a setup link, which a control plane may be serving meanwhile; those before are worthless. Raises StorageUnavailable, PkiError."""
+    clock = SystemClock()
+    await asyncio.to_thread(migrate, settings.database_path)
+    authorities = Authorities.open(settings.pki_dir, clock=clock.now)
+    store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
+    try:
+        await store.open()
+        setup = SetupService(store=store, ids=UlidSource(clock), passwords=Passwords())
+        code = await setup.new_code(ttl or SETUP_TTL)
+        return _setup_link(settings, authorities, code, settings.api_listen.port)
     finally:
         await store.close()
 
@@ -482,11 +505,22 @@ def _api_identity(
     return lambda: certificate.current
 
 
-async def _first_admin_token(access: AccessService, file: Path | None) -> str | None:
-    """Makes the admin token on the first start; into the file, or returned to be shown."""
+def _setup_link(settings: Settings, authorities: Authorities, code: str, api_port: int) -> str:
+    """What to paste into `skerry login --setup`. It carries our CA, unless the API shows a certificate of the operator's."""
+    ours = settings.api_tls and settings.api_certificate_file is None
+    return SetupLink(
+        server=settings.api_advertised(api_port),
+        code=code,
+        ca_pem=authorities.current.certificate_pem if ours else b"",
+        tls=settings.api_tls,
+    ).encode()
+
+
+async def _first_admin_token(access: AccessService, file: Path) -> None:
+    """Makes the admin token on the first start, into the file."""
     token = await access.ensure_admin_token()
-    if token is None or file is None:
-        return token
+    if token is None:
+        return
     try:
         files.write_atomically(file, f"{token}\n".encode(), mode=0o600)
     except KeyMaterialError as error:
@@ -495,7 +529,6 @@ async def _first_admin_token(access: AccessService, file: Path | None) -> str | 
             "Make another with `skerry-controlplane token create --name admin`"
         ) from error
     log.info("admin_token_written", file=str(file))
-    return None
 
 
 async def _renew(certificate: ServerCertificate, clock: Clock) -> None:

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     api_listen: Listen = Address("127.0.0.1", 7070)
     """Where people and programs reach the gRPC API."""
 
+    api_advertise_address: str = ""
+    """What goes into setup links as the API's address, `host:port`. When empty: the host of `api_listen`, or this machine's name when
+    that stands for all interfaces."""
+
     api_tls: bool = True
     """Whether the API speaks TLS. May be false on a loopback address only."""
 
@@ -133,7 +137,7 @@ class Settings(BaseSettings):
 
     tls_names: Names = ()
     """Host names and addresses that the server certificate is for, comma-separated, besides `localhost`, `127.0.0.1`, this machine's
-    name and the hosts of the listeners and of `agent_advertise_address`, which it is always for."""
+    name, the hosts of the listeners and the advertised addresses, which it is always for."""
 
     server_certificate_ttl: Duration = timedelta(days=90)
     """Life of the server certificate; a new one is made when a third of it is left."""
@@ -147,7 +151,8 @@ class Settings(BaseSettings):
     """How long after its certificate has ended an agent that was away may still renew it; after that it must join again."""
 
     admin_token_file: Path | None = None
-    """The first admin token is written there (mode 0600) on the first start, and not to standard output."""
+    """For automation: on the first start a token of `admin` that does not expire is written there (mode 0600), and no setup link is
+    printed."""
 
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """The largest request that the API takes."""
@@ -182,8 +187,9 @@ class Settings(BaseSettings):
             )
         if (self.api_certificate_file is None) != (self.api_key_file is None):
             raise ValueError("api_certificate_file and api_key_file go together: set both or none")
-        if self.agent_advertise_address:
-            Address.parse(self.agent_advertise_address)
+        for advertised in (self.agent_advertise_address, self.api_advertise_address):
+            if advertised:
+                Address.parse(advertised)
         return self
 
     @property
@@ -203,11 +209,21 @@ class Settings(BaseSettings):
         host = socket.gethostname() if self.agent_listen.is_wildcard else self.agent_listen.host
         return str(Address(host, agent_port))
 
+    def api_advertised(self, api_port: int) -> str:
+        """The address for setup links, given the port that the API listener really has."""
+        if self.api_advertise_address:
+            return self.api_advertise_address
+        host = socket.gethostname() if self.api_listen.is_wildcard else self.api_listen.host
+        return str(Address(host, api_port))
+
     def server_names(self) -> tuple[str, ...]:
         """Everything that the server certificate is for."""
         hosts = [self.api_listen.host, self.agent_listen.host]
-        if self.agent_advertise_address:
-            hosts.append(Address.parse(self.agent_advertise_address).host)
+        hosts += [
+            Address.parse(advertised).host
+            for advertised in (self.agent_advertise_address, self.api_advertise_address)
+            if advertised
+        ]
         concrete = [host for host in hosts if not Address(host, 0).is_wildcard]
         always = ("localhost", "127.0.0.1", socket.gethostname())
         return tuple(dict.fromkeys([*always, *concrete, *self.tls_names]))

@@ -7,13 +7,15 @@ from controlplane.api.convert import common
 from controlplane.api.convert import people as convert
 from controlplane.api.interceptors.call import Context
 from controlplane.services.sessions import SessionService
+from controlplane.services.setup import SetupService
 
 
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     """Logging in, and a caller's own credentials."""
 
-    def __init__(self, sessions: SessionService) -> None:
+    def __init__(self, sessions: SessionService, setup: SetupService) -> None:
         self._sessions = sessions
+        self._setup = setup
 
     async def Login(
         self, request: session_pb2.LoginRequest, context: Context
@@ -22,6 +24,19 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             request.user, request.password, address=caller.address(context)
         )
         return session_pb2.LoginResponse(token=convert.token(issued.token), secret=issued.secret)
+
+    async def CompleteSetup(
+        self, request: session_pb2.CompleteSetupRequest, _context: Context
+    ) -> session_pb2.CompleteSetupResponse:
+        issued = await self._setup.complete(
+            request.code,
+            request.password,
+            user_id=request.user_id,
+            display_name=request.display_name,
+        )
+        return session_pb2.CompleteSetupResponse(
+            token=convert.token(issued.token), secret=issued.secret
+        )
 
     async def Logout(
         self, _request: session_pb2.LogoutRequest, _context: Context

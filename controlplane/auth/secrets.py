@@ -5,20 +5,21 @@ import re
 import secrets
 
 PREFIX = "sky_"
+SETUP_PREFIX = "sks_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # 43 digits of base 62 hold 256 bits.
 _DIGITS = 43
 _SECRET = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_DIGITS}}}")
 
 
-def new_secret() -> str:
+def new_secret(prefix: str = PREFIX) -> str:
     """`sky_` and 256 random bits in base 62; the prefix lets secret scanners find one that leaked."""
     number = secrets.randbits(256)
     digits = []
     for _ in range(_DIGITS):
         number, digit = divmod(number, len(_ALPHABET))
         digits.append(_ALPHABET[digit])
-    return PREFIX + "".join(reversed(digits))
+    return prefix + "".join(reversed(digits))
 
 
 def is_secret(text: str) -> bool:

@@ -334,6 +334,13 @@ class LastOwner(SkerryError):
     reason = "LAST_OWNER"
 
 
+class SetupCodeInvalid(SkerryError):
+    """The code of a setup link is unknown, was used or has expired."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "SETUP_CODE_INVALID"
+
+
 class RemoteError(SkerryError):
     """What the agent ended a stream with, when the reason is none of the above or carries another code.
 
@@ -381,6 +388,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         TooManyAttempts,
         RateLimited,
         LastOwner,
+        SetupCodeInvalid,
     )
 }
 

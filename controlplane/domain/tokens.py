@@ -23,6 +23,21 @@ class Principal:
     restricted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SetupCode:
+    """What a setup link carries, as stored: only the SHA-256 of its secret. It makes an owner of the platform, once."""
+
+    uid: str
+    secret_hash: bytes
+    create_time: datetime
+    expire_time: datetime
+    use_time: datetime | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it was not used and has not expired."""
+        return self.use_time is None and self.expire_time > now
+
+
 class TokenKind(StrEnum):
     """What a token was made for."""
 

@@ -400,6 +400,16 @@ api_tokens = Table(
     Column("last_use_time", UtcDateTime),
 )
 
+setup_codes = Table(
+    "setup_codes",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+    Column("use_time", UtcDateTime),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

@@ -32,6 +32,7 @@ from controlplane.store.people import (
 )
 from controlplane.store.projects import ProjectRepository
 from controlplane.store.revisions import RevisionRepository
+from controlplane.store.setup_codes import SetupCodeRepository
 from controlplane.store.tokens import TokenRepository
 
 
@@ -69,6 +70,7 @@ class Transaction:
             connection, sealed, self.changes, writable=writable
         )
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
+        self.setup_codes = SetupCodeRepository(connection, sealed, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)
         self.audit = AuditRepository(connection, sealed, self.changes, writable=writable, now=now)
         self._after_commit: list[Callable[[], None]] = []

@@ -77,6 +77,7 @@ class ErrorReason(StrEnum):
     ROLLOUT_FAILED = "ROLLOUT_FAILED"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     LAST_OWNER = "LAST_OWNER"
+    SETUP_CODE_INVALID = "SETUP_CODE_INVALID"
 
 
 @dataclass(frozen=True, slots=True)

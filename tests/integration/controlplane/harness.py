@@ -117,7 +117,8 @@ async def control_plane(
     loaded = load(**{**defaults, **settings})
     clock = clock or (FastClock() if fast else SystemClock())
     async with app.running(loaded, clock=clock) as running:
-        plane = Plane(running, token_file.read_text().strip(), data_dir)
+        token = loaded.admin_token_file.read_text().strip() if loaded.admin_token_file else ""
+        plane = Plane(running, token, data_dir)
         try:
             yield plane
         finally:

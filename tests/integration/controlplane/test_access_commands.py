@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from skerry.setup_link import SetupLink
+
 from tests.integration.controlplane.harness import Plane, control_plane
 
 PASSWORD = "a long enough passphrase"
@@ -14,7 +16,7 @@ PASSWORD = "a long enough passphrase"
 class Shell:
     """Runs `skerry` with a configuration of its own."""
 
-    def __init__(self, plane: Plane, folder: Path, name: str, token: str) -> None:
+    def __init__(self, plane: Plane, folder: Path, name: str, token: str = "") -> None:
         ca = folder / "ca.crt"
         ca.write_bytes(plane.running.ca_pem)
         self.ca = ca
@@ -92,3 +94,55 @@ async def test_a_team_from_the_first_user_to_the_audit_log(tmp_path: Path) -> No
         assert PASSWORD not in str(entries)
         assert (await run("audit", "verify")).strip() == entries[0]["hash"]
         assert "ListUsers" in await run("audit", "list", "--result", "REFUSED")
+
+
+async def test_the_first_start_prints_a_link_that_makes_the_first_owner(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data", admin_token_file=None) as plane:
+        link = plane.running.setup_link
+        assert link is not None
+        first = Shell(plane, tmp_path, "first")
+        # Nothing but the link: the server and what it is known by are in it.
+        first._env.pop("SKERRY_SERVER")
+        first._env.pop("SKERRY_CA_FILE")
+        words = ("login", "--setup", link, "--password-stdin", "--user", "anne")
+        assert "as Anne" not in await first.run(*words, stdin="short", fails=True)
+        await first.run(*words, stdin=PASSWORD)
+        assert "users.manage" in await first.run("whoami")
+        assert "setup-link" in await first.run(*words, stdin=PASSWORD, fails=True)
+        entries = [json.loads(line) for line in (await first.run("audit", "export")).splitlines()]
+        made = [entry for entry in entries if entry["method"].endswith("/CompleteSetup")]
+        assert [entry["result"] for entry in made] == ["UNAUTHENTICATED", "OK", "INVALID_ARGUMENT"]
+        assert made[1]["details"] == {"user_id": "anne"}
+        assert PASSWORD not in str(entries)
+        code = SetupLink.parse(link).code
+        assert code not in str(entries)
+    async with control_plane(tmp_path / "data", admin_token_file=None) as plane:
+        assert plane.running.setup_link is None
+
+
+async def test_the_machine_itself_gives_another_link(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data", admin_token_file=None) as plane:
+        process = await asyncio.create_subprocess_exec(
+            *(
+                sys.executable,
+                "-m",
+                "controlplane",
+                "setup-link",
+                "--data-dir",
+                str(plane.data_dir),
+            ),
+            stdout=asyncio.subprocess.PIPE,
+            env={
+                **os.environ,
+                "SKERRY_CONTROLPLANE_API_ADVERTISE_ADDRESS": f"localhost:{plane.running.api_port}",
+            },
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        again = Shell(plane, tmp_path, "again")
+        again._env.pop("SKERRY_CA_FILE")
+        words = ("login", "--password-stdin", "--setup")
+        # The one of the start is worthless now.
+        await again.run(*words, plane.running.setup_link or "", stdin=PASSWORD, fails=True)
+        await again.run(*words, out.decode().strip(), stdin=PASSWORD)
+        assert "users/admin" in await again.run("whoami")

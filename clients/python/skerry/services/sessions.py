@@ -24,6 +24,16 @@ class Sessions:
         request = session_pb2.LoginRequest(user=user, password=password)
         return await self._calls.unary(self._stub.Login, request)
 
+    async def complete_setup(
+        self, code: str, password: str, *, user_id: str = "", display_name: str = ""
+    ) -> session_pb2.CompleteSetupResponse:
+        """Become an owner of the platform with the code of a setup link (`skerry.setup_link`); begins a session."""
+        request = session_pb2.CompleteSetupRequest(
+            code=code, user_id=user_id, display_name=display_name, password=password
+        )
+        # The code works once: a repeat would be refused and hide what the first call did.
+        return await self._calls.unary(self._stub.CompleteSetup, request, repeatable=False)
+
     async def logout(self) -> None:
         """End what this client calls with."""
         await self._calls.unary(self._stub.Logout, session_pb2.LogoutRequest())

@@ -52,6 +52,7 @@ from controlplane.services.projects import ProjectService
 from controlplane.services.roles import RoleService
 from controlplane.services.service_accounts import ServiceAccountService
 from controlplane.services.sessions import SessionService
+from controlplane.services.setup import SetupService
 from controlplane.services.terminals import TerminalService
 from controlplane.services.token_maker import TokenMaker
 from controlplane.services.users import UserService
@@ -88,6 +89,7 @@ class World:
         self.guard = GuessGuard(clk)
         token_maker = TokenMaker(ids)
         self.users = UserService(store=store, ids=ids, passwords=self.passwords)
+        self.setup = SetupService(store=store, ids=ids, passwords=self.passwords)
         self.logins = SessionService(
             store=store, tokens=token_maker, passwords=self.passwords, guard=self.guard
         )

@@ -15,6 +15,7 @@ from skerry.cli.config.store import Context
 from skerry.cli.exit_codes import CliError, UsageError
 from skerry.cli.run import Run, connect
 from skerry.connection import Address, AddressError, read_ca
+from skerry.setup_link import SetupLink, SetupLinkError
 
 app = single()
 
@@ -29,14 +30,15 @@ MAX_TOKEN_BYTES = 4096
         skerry login cloud.example:7070 --ca-file ca.crt
         skerry login cloud.example --token-stdin < token
         skerry login cloud.example --user anne
+        skerry login --setup 'https://cloud.example:7070/setup#code=...'
         skerry login 127.0.0.1:7070 --token-file admin-token --ca-file pki/ca.crt --context home
     """,
 )
 async def login(
     run: Run,
     address: Annotated[
-        str, typer.Argument(metavar="SERVER", help="HOST[:PORT]; the port is 7070.")
-    ],
+        str, typer.Argument(metavar="[SERVER]", help="HOST[:PORT]; the port is 7070.")
+    ] = "",
     token: Annotated[
         str,
         typer.Option(
@@ -56,6 +58,14 @@ async def login(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    setup: Annotated[
+        str,
+        typer.Option(
+            "--setup",
+            metavar="LINK",
+            help="Become the first owner with the link that the control plane printed.",
+        ),
+    ] = "",
     project: Annotated[
         str,
         typer.Option("--project", "-p", metavar="PROJECT", help="Default project of the context."),
@@ -70,22 +80,31 @@ async def login(
     content of --ca-file. The context is named after --context, else after the host.
     """
     flags = run.given.flags
-    server = parse_address(address)
-    if user and (token or token_stdin or token_file):
-        raise UsageError("give --user or a token, not both")
-    secret = (
-        read_password(run, from_stdin=password_stdin, confirm=False)
-        if user
-        else read_token(run, token, token_stdin=token_stdin, token_file=token_file)
-    )
+    if sum((bool(user and not setup), bool(token or token_stdin or token_file), bool(setup))) > 1:
+        raise UsageError("give one of --setup, --user and a token")
     try:
         ca = read_ca(Path(flags.ca_file)) if flags.ca_file else None
     except (AddressError, OSError) as error:
         raise UsageError(f"--ca-file: {error}") from error
-    if user:
-        async with connect(str(server), "", ca=ca, insecure=flags.insecure) as client:
+    insecure = flags.insecure
+    if setup:
+        link = parse_link(setup, insecure=insecure)
+        server, ca = parse_address(address or link.server), ca or link.ca_pem or None
+        secret = read_password(run, from_stdin=password_stdin)
+        async with connect(str(server), "", ca=ca, insecure=insecure) as client:
+            made = await client.sessions.complete_setup(link.code, secret, user_id=user)
+        secret = made.secret
+    elif not address:
+        raise UsageError("name the server: skerry login HOST[:PORT]")
+    elif user:
+        server = parse_address(address)
+        secret = read_password(run, from_stdin=password_stdin, confirm=False)
+        async with connect(str(server), "", ca=ca, insecure=insecure) as client:
             secret = (await client.sessions.login(user, secret)).secret
-    async with connect(str(server), secret, ca=ca, insecure=flags.insecure) as client:
+    else:
+        server = parse_address(address)
+        secret = read_token(run, token, token_stdin=token_stdin, token_file=token_file)
+    async with connect(str(server), secret, ca=ca, insecure=insecure) as client:
         info = await client.server.info()
     name = flags.context or server.host.strip("[]")
     config = run.store.load()
@@ -94,12 +113,23 @@ async def login(
         server=str(server),
         token=secret,
         ca=ca.decode("ascii", "replace") if ca else "",
-        insecure=flags.insecure,
+        insecure=insecure,
         project=project or known.project,
         environment=env or known.environment,
     )
     run.store.save(config.with_context(name, context))
     run.out.say(f"Logged in to {server} as {info.principal}; context {name} is in {run.store.path}")
+
+
+def parse_link(text: str, *, insecure: bool) -> SetupLink:
+    """Raises UsageError; also when the code would travel in clear text and nobody asked for that."""
+    try:
+        link = SetupLink.parse(text)
+    except SetupLinkError as error:
+        raise UsageError(f"--setup: {error}") from error
+    if not link.tls and not insecure:
+        raise UsageError("this link leads to a server without TLS: add --insecure")
+    return link
 
 
 def parse_address(text: str) -> Address:

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n skerry/platform/v1/session.proto\x12\x12skerry.platform.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"\xb1\x02\n\x05Token\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.skerry.platform.v1.TokenKind\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x33\n\x0bpermissions\x18\x05 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"I\n\rLoginResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x0f\n\rLogoutRequest\"\x10\n\x0eLogoutResponse\"\x0f\n\rWhoAmIRequest\"\x8e\x01\n\x0eWhoAmIResponse\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x05token\x18\x03 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12)\n\x06grants\x18\x04 \x03(\x0b\x32\x19.skerry.platform.v1.Grant\"N\n\x05Grant\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x33\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"\xaa\x01\n\x12\x43reateTokenRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x33\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\x12\r\n\x05scope\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x13\x43reateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x12ListTokensResponse\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.skerry.platform.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13RevokeTokenResponse*x\n\tTokenKind\x12\x1a\n\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13TOKEN_KIND_PERSONAL\x10\x01\x12\x1e\n\x1aTOKEN_KIND_SERVICE_ACCOUNT\x10\x02\x12\x16\n\x12TOKEN_KIND_SESSION\x10\x03\x32\xc8\x05\n\x0eSessionService\x12V\n\x05Login\x12 .skerry.platform.v1.LoginRequest\x1a!.skerry.platform.v1.LoginResponse\"\x08\xea\xe0\x18\x04 \x02\x30\x01\x12Y\n\x06Logout\x12!.skerry.platform.v1.LogoutRequest\x1a\".skerry.platform.v1.LogoutResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12W\n\x06WhoAmI\x12!.skerry.platform.v1.WhoAmIRequest\x1a\".skerry.platform.v1.WhoAmIResponse\"\x06\xea\xe0\x18\x02 \x01\x12q\n\x0e\x43hangePassword\x12).skerry.platform.v1.ChangePasswordRequest\x1a*.skerry.platform.v1.ChangePasswordResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12h\n\x0b\x43reateToken\x12&.skerry.platform.v1.CreateTokenRequest\x1a\'.skerry.platform.v1.CreateTokenResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12\x63\n\nListTokens\x12%.skerry.platform.v1.ListTokensRequest\x1a&.skerry.platform.v1.ListTokensResponse\"\x06\xea\xe0\x18\x02 \x01\x12h\n\x0bRevokeToken\x12&.skerry.platform.v1.RevokeTokenRequest\x1a\'.skerry.platform.v1.RevokeTokenResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n skerry/platform/v1/session.proto\x12\x12skerry.platform.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"\xb1\x02\n\x05Token\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.skerry.platform.v1.TokenKind\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x33\n\x0bpermissions\x18\x05 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"I\n\rLoginResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\"]\n\x14\x43ompleteSetupRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x10\n\x08password\x18\x04 \x01(\t\"Q\n\x15\x43ompleteSetupResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x0f\n\rLogoutRequest\"\x10\n\x0eLogoutResponse\"\x0f\n\rWhoAmIRequest\"\x8e\x01\n\x0eWhoAmIResponse\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x05token\x18\x03 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12)\n\x06grants\x18\x04 \x03(\x0b\x32\x19.skerry.platform.v1.Grant\"N\n\x05Grant\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x33\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"\xaa\x01\n\x12\x43reateTokenRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x33\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1e.skerry.platform.v1.Permission\x12\r\n\x05scope\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x13\x43reateTokenResponse\x12(\n\x05token\x18\x01 \x01(\x0b\x32\x19.skerry.platform.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x12ListTokensResponse\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.skerry.platform.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13RevokeTokenResponse*x\n\tTokenKind\x12\x1a\n\x16TOKEN_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13TOKEN_KIND_PERSONAL\x10\x01\x12\x1e\n\x1aTOKEN_KIND_SERVICE_ACCOUNT\x10\x02\x12\x16\n\x12TOKEN_KIND_SESSION\x10\x03\x32\xb8\x06\n\x0eSessionService\x12V\n\x05Login\x12 .skerry.platform.v1.LoginRequest\x1a!.skerry.platform.v1.LoginResponse\"\x08\xea\xe0\x18\x04 \x02\x30\x01\x12n\n\rCompleteSetup\x12(.skerry.platform.v1.CompleteSetupRequest\x1a).skerry.platform.v1.CompleteSetupResponse\"\x08\xea\xe0\x18\x04 \x02\x30\x01\x12Y\n\x06Logout\x12!.skerry.platform.v1.LogoutRequest\x1a\".skerry.platform.v1.LogoutResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12W\n\x06WhoAmI\x12!.skerry.platform.v1.WhoAmIRequest\x1a\".skerry.platform.v1.WhoAmIResponse\"\x06\xea\xe0\x18\x02 \x01\x12q\n\x0e\x43hangePassword\x12).skerry.platform.v1.ChangePasswordRequest\x1a*.skerry.platform.v1.ChangePasswordResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12h\n\x0b\x43reateToken\x12&.skerry.platform.v1.CreateTokenRequest\x1a\'.skerry.platform.v1.CreateTokenResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x12\x63\n\nListTokens\x12%.skerry.platform.v1.ListTokensRequest\x1a&.skerry.platform.v1.ListTokensResponse\"\x06\xea\xe0\x18\x02 \x01\x12h\n\x0bRevokeToken\x12&.skerry.platform.v1.RevokeTokenRequest\x1a\'.skerry.platform.v1.RevokeTokenResponse\"\x08\xea\xe0\x18\x04 \x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['Login']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['Login']._serialized_options = b'\352\340\030\004 \0020\001'
+  _globals['_SESSIONSERVICE'].methods_by_name['CompleteSetup']._loaded_options = None
+  _globals['_SESSIONSERVICE'].methods_by_name['CompleteSetup']._serialized_options = b'\352\340\030\004 \0020\001'
   _globals['_SESSIONSERVICE'].methods_by_name['Logout']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['Logout']._serialized_options = b'\352\340\030\004 \0010\001'
   _globals['_SESSIONSERVICE'].methods_by_name['WhoAmI']._loaded_options = None
@@ -48,40 +50,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['ListTokens']._serialized_options = b'\352\340\030\002 \001'
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\352\340\030\004 \0010\001'
-  _globals['_TOKENKIND']._serialized_start=1438
-  _globals['_TOKENKIND']._serialized_end=1558
+  _globals['_TOKENKIND']._serialized_start=1616
+  _globals['_TOKENKIND']._serialized_end=1736
   _globals['_TOKEN']._serialized_start=153
   _globals['_TOKEN']._serialized_end=458
   _globals['_LOGINREQUEST']._serialized_start=460
   _globals['_LOGINREQUEST']._serialized_end=506
   _globals['_LOGINRESPONSE']._serialized_start=508
   _globals['_LOGINRESPONSE']._serialized_end=581
-  _globals['_LOGOUTREQUEST']._serialized_start=583
-  _globals['_LOGOUTREQUEST']._serialized_end=598
-  _globals['_LOGOUTRESPONSE']._serialized_start=600
-  _globals['_LOGOUTRESPONSE']._serialized_end=616
-  _globals['_WHOAMIREQUEST']._serialized_start=618
-  _globals['_WHOAMIREQUEST']._serialized_end=633
-  _globals['_WHOAMIRESPONSE']._serialized_start=636
-  _globals['_WHOAMIRESPONSE']._serialized_end=778
-  _globals['_GRANT']._serialized_start=780
-  _globals['_GRANT']._serialized_end=858
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=860
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=927
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=929
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=953
-  _globals['_CREATETOKENREQUEST']._serialized_start=956
-  _globals['_CREATETOKENREQUEST']._serialized_end=1126
-  _globals['_CREATETOKENRESPONSE']._serialized_start=1128
-  _globals['_CREATETOKENRESPONSE']._serialized_end=1207
-  _globals['_LISTTOKENSREQUEST']._serialized_start=1209
-  _globals['_LISTTOKENSREQUEST']._serialized_end=1267
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1269
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=1357
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1359
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1413
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1415
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1436
-  _globals['_SESSIONSERVICE']._serialized_start=1561
-  _globals['_SESSIONSERVICE']._serialized_end=2273
+  _globals['_COMPLETESETUPREQUEST']._serialized_start=583
+  _globals['_COMPLETESETUPREQUEST']._serialized_end=676
+  _globals['_COMPLETESETUPRESPONSE']._serialized_start=678
+  _globals['_COMPLETESETUPRESPONSE']._serialized_end=759
+  _globals['_LOGOUTREQUEST']._serialized_start=761
+  _globals['_LOGOUTREQUEST']._serialized_end=776
+  _globals['_LOGOUTRESPONSE']._serialized_start=778
+  _globals['_LOGOUTRESPONSE']._serialized_end=794
+  _globals['_WHOAMIREQUEST']._serialized_start=796
+  _globals['_WHOAMIREQUEST']._serialized_end=811
+  _globals['_WHOAMIRESPONSE']._serialized_start=814
+  _globals['_WHOAMIRESPONSE']._serialized_end=956
+  _globals['_GRANT']._serialized_start=958
+  _globals['_GRANT']._serialized_end=1036
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=1038
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=1105
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=1107
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=1131
+  _globals['_CREATETOKENREQUEST']._serialized_start=1134
+  _globals['_CREATETOKENREQUEST']._serialized_end=1304
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1306
+  _globals['_CREATETOKENRESPONSE']._serialized_end=1385
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1387
+  _globals['_LISTTOKENSREQUEST']._serialized_end=1445
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=1447
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=1535
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1537
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1591
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1593
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1614
+  _globals['_SESSIONSERVICE']._serialized_start=1739
+  _globals['_SESSIONSERVICE']._serialized_end=2563
 # @@protoc_insertion_point(module_scope)

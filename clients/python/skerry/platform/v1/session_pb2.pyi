@@ -163,6 +163,68 @@ class LoginResponse(_message.Message):
 Global___LoginResponse: _TypeAlias = LoginResponse  # noqa: Y015
 
 @_typing.final
+class CompleteSetupRequest(_message.Message):
+    """CompleteSetupRequest carries the code. It works once, so that a repeat is refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """As in the setup link."""
+    user_id: _builtins.str
+    """The id of the user: made, or given the password, and made an owner of the platform. `admin` when empty."""
+    display_name: _builtins.str
+    """For people; the id, or what it was, when empty."""
+    password: _builtins.str
+    """The password: at least 12 characters."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "password", b"password", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteSetupRequest: _TypeAlias = CompleteSetupRequest  # noqa: Y015
+
+@_typing.final
+class CompleteSetupResponse(_message.Message):
+    """CompleteSetupResponse carries the session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The token itself. It is in this reply and nowhere else."""
+    @_builtins.property
+    def token(self) -> Global___Token:
+        """What is stored of it."""
+
+    def __init__(
+        self,
+        *,
+        token: Global___Token | None = ...,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteSetupResponse: _TypeAlias = CompleteSetupResponse  # noqa: Y015
+
+@_typing.final
 class LogoutRequest(_message.Message):
     """LogoutRequest is empty."""
 

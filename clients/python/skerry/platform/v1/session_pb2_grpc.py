@@ -40,6 +40,11 @@ class SessionServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.LoginRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.LoginResponse.FromString,
                 _registered_method=True)
+        self.CompleteSetup = channel.unary_unary(
+                '/skerry.platform.v1.SessionService/CompleteSetup',
+                request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupResponse.FromString,
+                _registered_method=True)
         self.Logout = channel.unary_unary(
                 '/skerry.platform.v1.SessionService/Logout',
                 request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.LogoutRequest.SerializeToString,
@@ -78,6 +83,13 @@ class SessionServiceServicer:
 
     def Login(self, request, context):
         """Login checks a password and begins a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteSetup(self, request, context):
+        """CompleteSetup trades the code of a setup link for the account of an owner of the platform, with a password, and begins a session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +144,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.Login,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.LoginRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.LoginResponse.SerializeToString,
+            ),
+            'CompleteSetup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteSetup,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupResponse.SerializeToString,
             ),
             'Logout': grpc.unary_unary_rpc_method_handler(
                     servicer.Logout,
@@ -192,6 +209,33 @@ class SessionService:
             '/skerry.platform.v1.SessionService/Login',
             skerry_dot_platform_dot_v1_dot_session__pb2.LoginRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_session__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteSetup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.SessionService/CompleteSetup',
+            skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_session__pb2.CompleteSetupResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class SessionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SessionServiceAsyncStub: ...
     Login: _grpc.UnaryUnaryMultiCallable[_session_pb2.LoginRequest, _session_pb2.LoginResponse]
     """Login checks a password and begins a session."""
+    CompleteSetup: _grpc.UnaryUnaryMultiCallable[_session_pb2.CompleteSetupRequest, _session_pb2.CompleteSetupResponse]
+    """CompleteSetup trades the code of a setup link for the account of an owner of the platform, with a password, and begins a session."""
     Logout: _grpc.UnaryUnaryMultiCallable[_session_pb2.LogoutRequest, _session_pb2.LogoutResponse]
     """Logout ends the session, or the token, that the call is made with."""
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_session_pb2.WhoAmIRequest, _session_pb2.WhoAmIResponse]
@@ -55,6 +57,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Login: _aio.UnaryUnaryMultiCallable[_session_pb2.LoginRequest, _session_pb2.LoginResponse]  # type: ignore[assignment]
     """Login checks a password and begins a session."""
+    CompleteSetup: _aio.UnaryUnaryMultiCallable[_session_pb2.CompleteSetupRequest, _session_pb2.CompleteSetupResponse]  # type: ignore[assignment]
+    """CompleteSetup trades the code of a setup link for the account of an owner of the platform, with a password, and begins a session."""
     Logout: _aio.UnaryUnaryMultiCallable[_session_pb2.LogoutRequest, _session_pb2.LogoutResponse]  # type: ignore[assignment]
     """Logout ends the session, or the token, that the call is made with."""
     WhoAmI: _aio.UnaryUnaryMultiCallable[_session_pb2.WhoAmIRequest, _session_pb2.WhoAmIResponse]  # type: ignore[assignment]
@@ -78,6 +82,14 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.LoginResponse, _abc.Awaitable[_session_pb2.LoginResponse]]:
         """Login checks a password and begins a session."""
+
+    @_abc_1.abstractmethod
+    def CompleteSetup(
+        self,
+        request: _session_pb2.CompleteSetupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.CompleteSetupResponse, _abc.Awaitable[_session_pb2.CompleteSetupResponse]]:
+        """CompleteSetup trades the code of a setup link for the account of an owner of the platform, with a password, and begins a session."""
 
     @_abc_1.abstractmethod
     def Logout(
