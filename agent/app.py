@@ -102,6 +102,9 @@ async def run(settings: AgentSettings) -> None:
         conversion = _conversion(settings)
         checking = ThreadPoolExecutor(_CHECKS_AT_ONCE, "check")
         deployer = Deployer(kube, environments, plan, DeploySettings(conversion=conversion))
+        exec_ = ExecHandler(
+            kube, lambda: secrets.token_hex(8), keep_seconds=settings.exec_keep_seconds
+        )
         link = Link(
             identity=identity,
             store=IdentityStore(settings.state_dir),
@@ -110,7 +113,8 @@ async def run(settings: AgentSettings) -> None:
             board=board,
             stream_handlers={
                 "logs": LogsHandler(kube),
-                "exec": ExecHandler(kube, lambda: secrets.token_hex(8)),
+                "exec": exec_,
+                "resume_exec": exec_.resume,
                 "plan": PlanHandler(Previewer(kube, environments, plan, conversion)),
                 "check": CheckHandler(Checker(plan, checking, conversion)),
                 "compose_schema": ComposeSchemaHandler(),
@@ -154,6 +158,8 @@ async def run(settings: AgentSettings) -> None:
                     tasks.create_task(_end_on(stop), name="stop")
             except* _StopAsked:
                 log.info("agent_stopped")
+            finally:
+                await exec_.close()
 
 
 def load_add_ons(settings: AgentSettings) -> tuple[AddOn, ...]:

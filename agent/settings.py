@@ -63,6 +63,8 @@ class AgentSettings(BaseSettings):
     """The context of the kubeconfig."""
     namespace: str = Field(default="skerry-system", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     """The agent's own namespace: HelmCharts and the records of add-ons are there."""
+    exec_keep_seconds: float = Field(default=60.0, ge=0.0, le=600.0)
+    """How long a command with a terminal waits for the link to come back; then it is ended. 0: not at all."""
     metrics_address: str = Field(default="127.0.0.1:7073", pattern=r"^(.*:\d{1,5})?$")
     """host:port of /healthz, /readyz and /metrics; empty for none."""
 

@@ -1,7 +1,8 @@
-"""The `exec` stream: a command's standard streams and its end, both ways at once.
+"""The `exec` and `resume_exec` streams: a command's standard streams and its end, both ways at once.
 
 stdin, stdout and stderr are Data on their channels; the control channel carries the window's size
-and the end of input towards the command, where it runs and how it ended back.
+and the end of input towards the command, where it runs and how it ended back. A session that the
+control plane gave a name is kept while the link is away: see `exec_session`.
 """
 
 from __future__ import annotations
@@ -9,154 +10,88 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
 from skerry.agent.v1 import link_pb2, stream_pb2
-from skerry.wire.data import StreamData
 
 from agent.handlers.errors import stream_error
-from agent.kube import ExecResult, KubeClient, OutputChannel, TerminalSize
-from agent.kube.errors import ExecError, KubeError
+from agent.handlers.exec_session import CommandSession, Sleep
+from agent.kube import KubeClient, TerminalSize
+from agent.kube.errors import KubeError
 from agent.link.errors import StreamError
 from agent.link.handlers import Stream
-from agent.workloads.errors import INVALID_ARGUMENT, WorkloadError
-from agent.workloads.terminal import ExecQuery, Terminal, has_no_shell, open_terminal
+from agent.workloads.errors import INVALID_ARGUMENT, RESOURCE_EXHAUSTED, WorkloadError
+from agent.workloads.terminal import ExecQuery, open_terminal
 
-log = structlog.get_logger(__name__)
-
-_CHANNELS = {
-    OutputChannel.STDOUT: link_pb2.CHANNEL_STDOUT,
-    OutputChannel.STDERR: link_pb2.CHANNEL_STDERR,
-}
-_END_OF_TRANSMISSION = b"\x04"
-_REMEMBERED = 1_000
-_CANNOT_RUN = 126  # what a shell says of a command that is there but cannot be run
+KEEP_SECONDS = 60.0
+MAX_SESSIONS = 256
+_NOT_FOUND = 5
+_MAX_NAME = 64
 
 
 class ExecHandler:
-    """`new_mark` gives an unguessable word for each session."""
+    """Commands by stream, and the named ones that wait for their next stream.
 
-    def __init__(self, kube: KubeClient, new_mark: Callable[[], str]) -> None:
+    `new_mark` gives an unguessable word for each command; `keep_seconds` is how long a cut may last.
+    """
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        new_mark: Callable[[], str],
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         self._kube = kube
         self._new_mark = new_mark
+        self._keep_seconds = keep_seconds
+        self._sleep = sleep
+        self._sessions: dict[str, CommandSession] = {}
 
     async def __call__(self, opened: link_pb2.Open, stream: Stream) -> None:
+        """Run a command, and carry it."""
+        name = opened.exec.session
+        if len(name) > _MAX_NAME or name in self._sessions:
+            raise StreamError(INVALID_ARGUMENT, "INVALID_FIELD", "the session's name is in use")
+        if len(self._sessions) >= MAX_SESSIONS:
+            raise StreamError(
+                RESOURCE_EXHAUSTED,
+                "LINK_LIMIT_EXCEEDED",
+                f"{MAX_SESSIONS} commands run in this cluster, which is the agent's limit; close some",
+            )
         query = _query(opened.exec)
         try:
             terminal = await open_terminal(self._kube, query, self._new_mark)
         except (WorkloadError, KubeError) as error:
             raise stream_error(error) from error
-        try:
-            await _say(
-                stream,
-                stream_pb2.ExecStatus(
-                    running=stream_pb2.ExecRunning(pod=terminal.pod, container=terminal.container)
-                ),
+        session = CommandSession(
+            terminal,
+            query,
+            keep_seconds=self._keep_seconds if name else 0.0,
+            sleep=self._sleep,
+            on_end=lambda: self._forget(name),
+        )
+        if name:
+            self._sessions[name] = session
+        await session.carry(stream)
+
+    async def resume(self, opened: link_pb2.Open, stream: Stream) -> None:
+        """Carry a command on whose stream was cut."""
+        session = self._sessions.get(opened.resume_exec.session)
+        if session is None:
+            raise StreamError(
+                _NOT_FOUND,
+                "TERMINAL_GONE",
+                "the cluster's agent no longer has this session: it was restarted, or the link was away for "
+                "too long; the command was ended, begin anew",
             )
-            result = await _run(terminal, query, stream)
-        except BaseException as error:
-            # The far end is gone, or something broke: nobody would ever end the command.
-            await terminal.session.close()
-            await terminal.end()
-            if isinstance(error, KubeError):
-                raise stream_error(error) from error
-            raise
-        await terminal.session.close()
-        await _say(
-            stream,
-            stream_pb2.ExecStatus(
-                ended=stream_pb2.ExecEnded(
-                    exit_code=_CANNOT_RUN if result.exit_code is None else result.exit_code,
-                    message=result.message,
-                )
-            ),
-        )
+        await session.carry(stream, opened.resume_exec.output_received)
 
+    async def close(self) -> None:
+        """End all commands: the agent stops."""
+        await asyncio.gather(*(session.close() for session in list(self._sessions.values())))
 
-async def _run(terminal: Terminal, query: ExecQuery, stream: Stream) -> ExecResult:
-    towards = _Input(stream)
-    result = await _pump(terminal, query, stream, towards)
-    if not has_no_shell(result.message):
-        return result
-    if not query.command:
-        raise StreamError(
-            *(INVALID_ARGUMENT, "INVALID_FIELD"),
-            f"the image of {terminal.container} has no shell; name a command that it has",
-        )
-    # Nothing ran yet: try without the shell, with the input that was meant for it.
-    await terminal.session.close()
-    await terminal.start_without_shell()
-    towards.rewind()
-    return await _pump(terminal, query, stream, towards)
-
-
-async def _pump(
-    terminal: Terminal, query: ExecQuery, stream: Stream, towards: _Input
-) -> ExecResult:
-    """Move bytes both ways until the command has ended."""
-    feeding = asyncio.create_task(_to_command(terminal, query, towards), name="exec-input")
-    try:
-        async for channel, payload in terminal.session.output():
-            towards.forget()
-            await stream.send(payload, _CHANNELS[channel])
-    finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
-    return terminal.session.result
-
-
-class _Input:
-    """What comes from the far end, remembered until it is known that the command runs."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._ahead: list[StreamData | None] = []
-        self._remembered: list[StreamData | None] | None = []
-
-    async def next(self) -> StreamData | None:
-        item = self._ahead.pop(0) if self._ahead else await self._stream.receive()
-        if self._remembered is not None and len(self._remembered) < _REMEMBERED:
-            self._remembered.append(item)
-        return item
-
-    def rewind(self) -> None:
-        """Give everything again."""
-        self._ahead = [*(self._remembered or ()), *self._ahead]
-        self._remembered = None
-
-    def forget(self) -> None:
-        """The command has answered: it will not be started again."""
-        self._remembered = None
-
-
-async def _to_command(terminal: Terminal, query: ExecQuery, towards: _Input) -> None:
-    session = terminal.session
-    while (data := await towards.next()) is not None:
-        if data.channel == link_pb2.CHANNEL_STDIN:
-            await session.write(data.payload)
-        elif data.channel == link_pb2.CHANNEL_CONTROL:
-            control = stream_pb2.ExecControl.FromString(data.payload)
-            if control.HasField("resize"):
-                await session.resize(TerminalSize(control.resize.rows, control.resize.columns))
-            elif control.stdin_eof:
-                await _end_input(terminal, query)
-    await _end_input(terminal, query)
-
-
-async def _end_input(terminal: Terminal, query: ExecQuery) -> None:
-    if not query.stdin:
-        return
-    if query.tty:
-        # A terminal has no end of input: the key that says so goes through it.
-        await terminal.session.write(_END_OF_TRANSMISSION)
-        return
-    try:
-        await terminal.session.end_stdin()
-    except ExecError as error:
-        log.warning("stdin_not_ended", pod=terminal.pod, error=error.message)
-
-
-async def _say(stream: Stream, status: stream_pb2.ExecStatus) -> None:
-    await stream.send_message(status.SerializeToString(), link_pb2.CHANNEL_CONTROL)
+    def _forget(self, name: str) -> None:
+        self._sessions.pop(name, None)
 
 
 def _query(message: stream_pb2.OpenExec) -> ExecQuery:

@@ -21,6 +21,11 @@ class Stream(Protocol):
     """
 
     @property
+    def error(self) -> Exception | None:
+        """Why it ended, if it did not end well: `LinkLost` when the connection under it was cut."""
+        ...
+
+    @property
     def max_message_bytes(self) -> int:
         """The largest payload that `send_message` takes, in bytes."""
         ...

@@ -57,6 +57,13 @@ class ExecOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecLost:
+    """Output of so many bytes is missing here: the link was away for longer than the agent could keep it."""
+
+    bytes_lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExecEnded:
     """The command ended; said last. `exit_code` is 128 + n when signal n killed it."""
 
@@ -64,7 +71,7 @@ class ExecEnded:
     message: str
 
 
-ExecEvent = ExecRunning | ExecOutput | ExecEnded
+ExecEvent = ExecRunning | ExecOutput | ExecLost | ExecEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +92,8 @@ class TerminalOutput:
 
 
 TerminalEvent = TerminalOpened | TerminalOutput | ExecEnded
+
+
+def loss_notice(bytes_lost: int) -> bytes:
+    """What a terminal shows where output is missing."""
+    return f"\r\n… {bytes_lost} bytes lost …\r\n".encode()

@@ -81,9 +81,10 @@ def open_logs(value: logs.LogsRequest) -> stream_pb2.OpenLogs:
     return message
 
 
-def open_exec(value: terminals.ExecRequest) -> stream_pb2.OpenExec:
-    """What to run."""
+def open_exec(value: terminals.ExecRequest, *, session: str = "") -> stream_pb2.OpenExec:
+    """What to run; with `session` the agent keeps it over a cut under that name."""
     return stream_pb2.OpenExec(
+        session=session,
         namespace=value.namespace,
         app=value.app,
         service=value.service,

@@ -6,7 +6,8 @@ highest epoch, and the older one is told.
 
 import asyncio
 import random
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 
 import structlog
 from skerry.agent.v1 import link_pb2, stream_pb2
@@ -26,8 +27,9 @@ from controlplane.domain.terminals import ExecRequest
 from controlplane.domain.workloads import CheckResult, PlanResult
 from controlplane.link import codec
 from controlplane.link.answers import Answer
+from controlplane.link.exec_session import AgentExecSession
 from controlplane.link.session import AgentSession
-from controlplane.link.streams import AgentExecSession, AgentLogStream
+from controlplane.link.streams import AgentLogStream
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +45,14 @@ class AgentRegistry:
         *,
         plan_seconds: float = 60.0,
         check_seconds: float = 5.0,
+        exec_keep_seconds: float = 60.0,
+        new_session_name: Callable[[], str] = lambda: secrets.token_hex(16),
         rng: random.Random | None = None,
     ) -> None:
         self._plan_seconds = plan_seconds
         self._check_seconds = check_seconds
+        self._exec_keep_seconds = exec_keep_seconds
+        self._new_session_name = new_session_name
         self._sessions: Claims[AgentSession] = Claims()
         self._draining = False
         self._empty = asyncio.Event()
@@ -76,12 +82,18 @@ class AgentRegistry:
 
     async def open_exec(self, cluster_uid: str, request: ExecRequest) -> AgentExecSession:
         """Run a command; returns once the stream is open, before the command runs."""
+        name = self._new_session_name()
         open_ = link_pb2.Open(
             lane=link_pb2.LANE_INTERACTIVE,
             deadline_ms=_EXEC_ANSWER_MS,
-            exec=codec.open_exec(request),
+            exec=codec.open_exec(request, session=name),
         )
-        return AgentExecSession(self._open(cluster_uid, open_))
+        return AgentExecSession(
+            name,
+            self._open(cluster_uid, open_),
+            open_=lambda again: self._open(cluster_uid, again),
+            keep_seconds=self._exec_keep_seconds,
+        )
 
     async def plan(self, cluster_uid: str, deploy: DeployApp) -> PlanResult:
         """What this deploy would do."""

@@ -1,23 +1,16 @@
-"""Streams of a live agent in the domain's words: implements `LogStream` and `ExecSession` of the services' ports.
+"""Streams of a live agent in the domain's words: implements `LogStream` of the services' ports.
 
 Made by `registry`. Reading grants the agent credit, so a reader that stalls holds up its own stream only.
 """
 
 from google.protobuf.message import DecodeError
-from skerry.agent.v1 import link_pb2, stream_pb2
+from skerry.agent.v1 import stream_pb2
 from skerry.wire.data import StreamData
-from skerry.wire.errors import LinkLost, StreamFinished, StreamReset
+from skerry.wire.errors import LinkLost, StreamReset
 from skerry.wire.session import LinkStream
 
 from controlplane.domain.errors import AgentOffline, Internal, SkerryError, error_from_status
 from controlplane.domain.logs import LogEvent
-from controlplane.domain.terminals import (
-    ExecEnded,
-    ExecEvent,
-    ExecOutput,
-    ExecRunning,
-    WindowSize,
-)
 from controlplane.link import codec
 
 _CANCELLED = 1
@@ -31,7 +24,7 @@ def domain_error(error: StreamReset) -> SkerryError:
 
 
 class AgentStream:
-    """What log and exec streams have in common."""
+    """What streams of answers have in common."""
 
     def __init__(self, stream: LinkStream) -> None:
         self._stream = stream
@@ -76,60 +69,3 @@ class AgentLogStream(AgentStream):
             return codec.log_event(stream_pb2.LogEvent.FromString(data.payload))
         except DecodeError as error:
             raise self._unreadable(error) from error
-
-
-class AgentExecSession(AgentStream):
-    """A command running in a container."""
-
-    async def receive(self) -> ExecEvent | None:
-        """The next event: ExecRunning first, ExecEnded last, then None."""
-        while (data := await self._receive()) is not None:
-            match data.channel:
-                case link_pb2.CHANNEL_STDOUT:
-                    return ExecOutput(data.payload)
-                case link_pb2.CHANNEL_STDERR:
-                    return ExecOutput(data.payload, stderr=True)
-                case link_pb2.CHANNEL_CONTROL:
-                    event = self._status(data.payload)
-                    if event is not None:
-                        return event
-        return None
-
-    async def send_stdin(self, data: bytes) -> None:
-        """Pass input on; waits for credit."""
-        await self._send(data, link_pb2.CHANNEL_STDIN)
-
-    async def close_stdin(self) -> None:
-        """Say that input has ended."""
-        await self._send(
-            stream_pb2.ExecControl(stdin_eof=True).SerializeToString(), link_pb2.CHANNEL_CONTROL
-        )
-
-    async def resize(self, size: WindowSize) -> None:
-        """Change the window."""
-        control = stream_pb2.ExecControl(
-            resize=stream_pb2.Resize(rows=size.rows, columns=size.columns)
-        )
-        # A size of 0 by 0 is an empty Resize, but never an empty ExecControl.
-        await self._send(control.SerializeToString(), link_pb2.CHANNEL_CONTROL)
-
-    async def _send(self, data: bytes, channel: link_pb2.Channel.ValueType) -> None:
-        try:
-            await self._stream.send(data, channel)
-        except StreamReset as error:
-            raise domain_error(error) from error
-        except StreamFinished:
-            pass  # the command has ended; what is typed after that goes nowhere, as in any terminal
-
-    def _status(self, payload: bytes) -> ExecEvent | None:
-        try:
-            status = stream_pb2.ExecStatus.FromString(payload)
-        except DecodeError as error:
-            raise self._unreadable(error) from error
-        match status.WhichOneof("kind"):
-            case "running":
-                return ExecRunning(pod=status.running.pod, container=status.running.container)
-            case "ended":
-                return ExecEnded(exit_code=status.ended.exit_code, message=status.ended.message)
-            case _:
-                return None  # a newer agent's kind

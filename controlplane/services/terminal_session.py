@@ -15,12 +15,14 @@ from controlplane.domain.clock import Clock
 from controlplane.domain.errors import InvalidField, SkerryError, TerminalGone
 from controlplane.domain.terminals import (
     ExecEnded,
+    ExecLost,
     ExecOutput,
     ExecRunning,
     TerminalEvent,
     TerminalOpened,
     TerminalOutput,
     WindowSize,
+    loss_notice,
 )
 from controlplane.services.changes import flagged
 from controlplane.services.ports import ExecSession
@@ -149,6 +151,8 @@ class TerminalSession:
             while (event := await self._session.receive()) is not None:
                 if isinstance(event, ExecOutput):
                     await self._keep(event.data)
+                elif isinstance(event, ExecLost):
+                    await self._keep(loss_notice(event.bytes_lost))
                 elif isinstance(event, ExecRunning):
                     self._running = event
                 else:

@@ -7,6 +7,7 @@ from controlplane.domain.names import AppName, TerminalName
 from controlplane.domain.terminals import (
     ExecEnded,
     ExecEvent,
+    ExecLost,
     ExecOutput,
     ExecRunning,
     ExecStart,
@@ -14,6 +15,7 @@ from controlplane.domain.terminals import (
     TerminalOpened,
     TerminalOutput,
     WindowSize,
+    loss_notice,
 )
 
 MAX_SIDE = 10_000
@@ -52,6 +54,8 @@ def exec_event(event: ExecEvent) -> terminal_pb2.ExecResponse:
             return terminal_pb2.ExecResponse(stderr=event.data)
         case ExecOutput():
             return terminal_pb2.ExecResponse(stdout=event.data)
+        case ExecLost():
+            return terminal_pb2.ExecResponse(stdout=loss_notice(event.bytes_lost))
         case ExecEnded():
             return terminal_pb2.ExecResponse(exit=_exit(event))
 

@@ -15,6 +15,7 @@ class MemoryStream:
         self._to_handler: asyncio.Queue[StreamData | None] = asyncio.Queue()
         self._from_handler: asyncio.Queue[StreamData] = asyncio.Queue(capacity)
         self.max_message_bytes = 64 * 1024
+        self.error: Exception | None = None
 
     async def send(
         self, payload: bytes, channel: link_pb2.Channel.ValueType = link_pb2.CHANNEL_UNSPECIFIED

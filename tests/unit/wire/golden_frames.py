@@ -58,6 +58,21 @@ FRAMES: dict[str, str] = {
         'renew_result { certificate: "\\060\\202" ca_certificates: "\\060\\203" generation: 4 }'
     ),
     "renew_stored": "renew_stored { generation: 4 }",
+    "open_kept_exec": (
+        "stream_id: 4 open { lane: LANE_INTERACTIVE credit: 32768 deadline_ms: 30000 exec { "
+        'namespace: "ns" app: "web" command: "sh" tty: true stdin: true rows: 24 columns: 80 '
+        'session: "0123456789abcdef" } }'
+    ),
+    "open_resume_exec": (
+        "stream_id: 6 open { lane: LANE_INTERACTIVE credit: 32768 deadline_ms: 30000 resume_exec { "
+        'session: "0123456789abcdef" output_received: 70000 } }'
+    ),
+    "data_exec_resumed": (
+        # ExecStatus { resumed { running { pod: "web-1" container: "web" resumable: true }
+        # input_received: 5 output_offset: 70000 } }
+        "stream_id: 6 data { channel: CHANNEL_CONTROL payload: "
+        '"\\032\\026\\n\\016\\n\\005web-1\\022\\003web\\030\\001\\020\\005\\030\\360\\242\\004" }'
+    ),
     "renew_now": 'renew_now { reason: "the CA is rotated" }',
 }
 

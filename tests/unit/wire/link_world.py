@@ -48,6 +48,7 @@ from skerry.wire.streams import StreamState
 
 from agent.link.order import supersedes, waits_for
 from agent.link.reports import ReportBoard
+from tests.unit.wire.link_terminals import Terminals
 
 Result = command_pb2.CommandResult
 
@@ -98,6 +99,8 @@ class Switches:
     order: bool = True
     resend: bool = True
     attempts: bool = True
+    replay: bool = True
+    input_replay: bool = True
 
 
 ALL_ON = Switches()
@@ -234,6 +237,10 @@ class End:
     def handle(self, events: list[Event]) -> None:
         for event in events:
             match event:
+                case StreamOpened(state, open_) if (
+                    open_.exec.session or open_.WhichOneof("kind") == "resume_exec"
+                ):
+                    self.world.terminals.opened(self, state, open_)
                 case StreamOpened(state, open_):
                     self.states[state.id] = state
                     key, offset = (int(part) for part in open_.exec.command)
@@ -249,6 +256,8 @@ class End:
                             state.error.reason != "FLOW_CONTROL",
                             "what is in flight stays within the credit",
                         )
+                    if self.role is Role.AGENT:
+                        self.world.terminals.ended(self, state)
                 case PeerSilent():
                     if self.world.switches.silence:
                         self.lose()
@@ -466,6 +475,7 @@ class Agent:
                     wire.plane.lose()
                 else:
                     wire.die()
+        self.world.terminals.agent_dies()
         self.start()
 
     # The link
@@ -633,6 +643,7 @@ class Plane:
         self.claims: Claims[Session] = Claims()
 
     def crash(self) -> None:
+        self.world.terminals.plane_dies()
         self.sessions.clear()
         self.claims = Claims()
         for wire in self.world.wires:
@@ -775,6 +786,9 @@ class Plane:
 class World:
     """One schedule: `play` it, then `settle`."""
 
+    must = staticmethod(must)
+    pattern = staticmethod(pattern)
+
     def __init__(self, seed: int, switches: Switches = ALL_ON) -> None:
         self.random = random.Random(seed)
         self.switches = switches
@@ -785,6 +799,7 @@ class World:
         self.wires: list[Wire] = []
         self.plane = Plane(self)
         self.agent = Agent(self)
+        self.terminals = Terminals(self)
         self.lossy = self.was_lossy = self.random.random() < 0.2
         self.key = 0
         self.follow = Flow(1_000_000)
@@ -799,6 +814,7 @@ class World:
             (3, self.add_report),
             (4, self.open_stream),
             (3, self.follow_on),
+            (10, self.terminals.use),
             (3, self.dial),
             (2, self.let_time_pass),
             (1.2, self.break_something),
@@ -948,6 +964,7 @@ class World:
             for end in wire.ends:
                 if end.alive and end.core.next_deadline() <= self.now:
                     end.handle(end.core.tick(self.now))
+        self.terminals.expire()
 
     def sweep(self) -> None:
         for wire in self.wires:
@@ -965,6 +982,7 @@ class World:
         for wire in self.wires:
             wire.agent.check()
             wire.plane.check()
+        self.terminals.check()
 
     def check_journal(self) -> None:
         for seq in self.database.commands:
@@ -1024,6 +1042,7 @@ class World:
                         if not state.closed and not state.fin_queued:
                             end.core.finish(state)
                             moved = True
+            moved = self.terminals.run_dry() or moved
             self.sweep()
         self.check()
 
@@ -1037,6 +1056,7 @@ class World:
             self.database.commands.keys() == self.database.results.keys()
             and not self.disk.rows
             and not self.agent.board.pending()
+            and self.terminals.at_rest
         )
 
     def what_is_left(self) -> str:

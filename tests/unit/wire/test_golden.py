@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from skerry.agent.v1 import link_pb2
+from skerry.agent.v1 import link_pb2, stream_pb2
 from skerry.wire.connection import Connection, Phase, Role
 from skerry.wire.events import FrameArrived, PeerGoesAway, StreamOpened
 from skerry.wire.limits import Limits
@@ -18,7 +18,9 @@ FROM_PLANE = ("challenge", "welcome", "command", "command_cancel", "result_ack",
 
 def test_every_kind_of_frame_has_its_bytes() -> None:
     kinds = {field.name for field in link_pb2.Frame.DESCRIPTOR.oneofs_by_name["kind"].fields}
-    assert kinds == set(FRAMES), "a new kind of frame needs a file in tests/golden/link"
+    assert kinds == {frame(name).WhichOneof("kind") for name in FRAMES}, (
+        "a new kind of frame needs a file in tests/golden/link"
+    )
 
 
 @pytest.mark.parametrize("kind", FRAMES)
@@ -102,3 +104,11 @@ def test_a_kind_of_frame_from_the_future_ends_its_stream_and_nothing_else() -> N
     agent.receive(message(Role.CONTROL_PLANE, b"\x08\x02" + future), 1.0)
     assert not agent.streams
     assert agent.phase is Phase.OPEN
+
+
+def test_a_session_that_goes_on_says_where() -> None:
+    status = stream_pb2.ExecStatus.FromString(
+        link_pb2.Frame.FromString(stored("data_exec_resumed")).data.payload
+    )
+    assert status.resumed.running.resumable
+    assert (status.resumed.input_received, status.resumed.output_offset) == (5, 70_000)

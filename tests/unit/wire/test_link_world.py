@@ -28,7 +28,7 @@ def test_what_must_hold_holds(first: int) -> None:
     ("mechanism", "promise"),
     [
         ("credit", "in flight stays within the credit"),
-        ("offsets", "a prefix of what was sent"),
+        ("offsets", "a prefix of what was sent|each byte once"),
         ("pool", "memory is bounded"),
         ("lanes", "control waits behind one message at most"),
         ("sync", "everything comes to its end"),
@@ -39,6 +39,8 @@ def test_what_must_hold_holds(first: int) -> None:
         ("dedupe", "not begun again|never undoes a newer one"),
         ("order", "never undoes a newer one"),
         ("resend", "everything comes to its end"),
+        ("replay", "a pipe loses nothing|each byte once|nothing is shown twice"),
+        ("input_replay", "input is taken once|everything comes to its end"),
     ],
 )
 def test_each_promise_breaks_without_its_mechanism(mechanism: str, promise: str) -> None:

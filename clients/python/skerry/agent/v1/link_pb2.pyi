@@ -627,6 +627,7 @@ class Open(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     CHECK_FIELD_NUMBER: _builtins.int
     COMPOSE_SCHEMA_FIELD_NUMBER: _builtins.int
+    RESUME_EXEC_FIELD_NUMBER: _builtins.int
     lane: Global___Lane.ValueType
     """How urgent its data is."""
     credit: _builtins.int
@@ -653,6 +654,10 @@ class Open(_message.Message):
     def compose_schema(self) -> _stream_pb2.OpenComposeSchema:
         """Give the JSON Schema of compose files; the answer's bytes together are its UTF-8 text."""
 
+    @_builtins.property
+    def resume_exec(self) -> _stream_pb2.ResumeExec:
+        """Go on with a command after a cut."""
+
     def __init__(
         self,
         *,
@@ -664,12 +669,13 @@ class Open(_message.Message):
         plan: _stream_pb2.OpenPlan | None = ...,
         check: _stream_pb2.OpenCheck | None = ...,
         compose_schema: _stream_pb2.OpenComposeSchema | None = ...,
+        resume_exec: _stream_pb2.ResumeExec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "compose_schema", b"compose_schema", "exec", b"exec", "kind", b"kind", "logs", b"logs", "plan", b"plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "compose_schema", b"compose_schema", "exec", b"exec", "kind", b"kind", "logs", b"logs", "plan", b"plan", "resume_exec", b"resume_exec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "compose_schema", b"compose_schema", "credit", b"credit", "deadline_ms", b"deadline_ms", "exec", b"exec", "kind", b"kind", "lane", b"lane", "logs", b"logs", "plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "compose_schema", b"compose_schema", "credit", b"credit", "deadline_ms", b"deadline_ms", "exec", b"exec", "kind", b"kind", "lane", b"lane", "logs", b"logs", "plan", b"plan", "resume_exec", b"resume_exec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["logs", "exec", "plan", "check", "compose_schema"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["logs", "exec", "plan", "check", "compose_schema", "resume_exec"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

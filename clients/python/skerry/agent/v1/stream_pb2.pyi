@@ -193,6 +193,7 @@ class OpenExec(_message.Message):
     STDIN_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The namespace."""
     app: _builtins.str
@@ -209,6 +210,8 @@ class OpenExec(_message.Message):
     """Rows at the start."""
     columns: _builtins.int
     """Columns at the start."""
+    session: _builtins.str
+    """The control plane's name for the session, not to be guessed: the agent keeps the session over a cut of the link, for ResumeExec. Empty: it ends with its stream."""
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The command; a login shell when empty."""
@@ -225,14 +228,41 @@ class OpenExec(_message.Message):
         stdin: _builtins.bool = ...,
         rows: _builtins.int = ...,
         columns: _builtins.int = ...,
+        session: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "columns", b"columns", "command", b"command", "namespace", b"namespace", "pod", b"pod", "rows", b"rows", "service", b"service", "stdin", b"stdin", "tty", b"tty"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "columns", b"columns", "command", b"command", "namespace", b"namespace", "pod", b"pod", "rows", b"rows", "service", b"service", "session", b"session", "stdin", b"stdin", "tty", b"tty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpenExec: _TypeAlias = OpenExec  # noqa: Y015
+
+@_typing.final
+class ResumeExec(_message.Message):
+    """ResumeExec goes on with a session whose stream was cut. The first thing said back is ExecStatus.resumed; output follows from there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    OUTPUT_RECEIVED_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """The name given in OpenExec."""
+    output_received: _builtins.int
+    """The bytes of output that arrived so far, over all channels of all its streams, without the `resumed` messages."""
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+        output_received: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_received", b"output_received", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeExec: _TypeAlias = ResumeExec  # noqa: Y015
 
 @_typing.final
 class ExecControl(_message.Message):
@@ -298,6 +328,7 @@ class ExecStatus(_message.Message):
 
     RUNNING_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def running(self) -> Global___ExecRunning:
         """The command runs."""
@@ -306,21 +337,58 @@ class ExecStatus(_message.Message):
     def ended(self) -> Global___ExecEnded:
         """The command ended; the last thing said."""
 
+    @_builtins.property
+    def resumed(self) -> Global___ExecResumed:
+        """The session goes on; the first thing said on the stream that ResumeExec opened."""
+
     def __init__(
         self,
         *,
         running: Global___ExecRunning | None = ...,
         ended: Global___ExecEnded | None = ...,
+        resumed: Global___ExecResumed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "kind", b"kind", "running", b"running"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "kind", b"kind", "resumed", b"resumed", "running", b"running"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "kind", b"kind", "running", b"running"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "kind", b"kind", "resumed", b"resumed", "running", b"running"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["running", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["running", "ended", "resumed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___ExecStatus: _TypeAlias = ExecStatus  # noqa: Y015
+
+@_typing.final
+class ExecResumed(_message.Message):
+    """ExecResumed says where both directions go on. Offsets count the session's bytes over all channels, without these messages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNNING_FIELD_NUMBER: _builtins.int
+    INPUT_RECEIVED_FIELD_NUMBER: _builtins.int
+    OUTPUT_OFFSET_FIELD_NUMBER: _builtins.int
+    input_received: _builtins.int
+    """The bytes of input that arrived so far: input goes on here."""
+    output_offset: _builtins.int
+    """Where the output that follows begins; above `output_received`, what is between is lost."""
+    @_builtins.property
+    def running(self) -> Global___ExecRunning:
+        """Where it runs; unset while it does not run yet."""
+
+    def __init__(
+        self,
+        *,
+        running: Global___ExecRunning | None = ...,
+        input_received: _builtins.int = ...,
+        output_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["running", b"running"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_received", b"input_received", "output_offset", b"output_offset", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecResumed: _TypeAlias = ExecResumed  # noqa: Y015
 
 @_typing.final
 class ExecRunning(_message.Message):
@@ -330,19 +398,23 @@ class ExecRunning(_message.Message):
 
     POD_FIELD_NUMBER: _builtins.int
     CONTAINER_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
     pod: _builtins.str
     """The pod."""
     container: _builtins.str
     """The container."""
+    resumable: _builtins.bool
+    """The session survives a cut of the link: ResumeExec goes on with it."""
     def __init__(
         self,
         *,
         pod: _builtins.str = ...,
         container: _builtins.str = ...,
+        resumable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "pod", b"pod"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container", b"container", "pod", b"pod", "resumable", b"resumable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
