@@ -52,13 +52,16 @@ from controlplane.api.terminals import TerminalServicer
 from controlplane.api.users import UserServicer
 from controlplane.auth.authenticator import Authenticator
 from controlplane.auth.guessing import GuessGuard
+from controlplane.auth.oidc import OidcConfig, OidcProvider
 from controlplane.auth.passwords import Passwords
 from controlplane.background import Background
 from controlplane.domain.clock import Clock, SystemClock
 from controlplane.domain.errors import SkerryError
 from controlplane.domain.ids import UlidSource
 from controlplane.edge import routes
+from controlplane.edge.cookies import Cookies
 from controlplane.edge.server import EdgeServer
+from controlplane.edge.sign_in import SignIn
 from controlplane.link.enrollment import EnrollmentServicer
 from controlplane.link.metrics import PrometheusLinkMetrics
 from controlplane.link.registry import AgentRegistry
@@ -85,6 +88,7 @@ from controlplane.services.deployments import DeploymentService
 from controlplane.services.enrolment import EnrolmentService
 from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
+from controlplane.services.external_logins import ExternalLoginService
 from controlplane.services.groups import GroupService
 from controlplane.services.housekeeping import Housekeeping
 from controlplane.services.logs import LogService
@@ -178,10 +182,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         passwords = Passwords()
         token_maker = TokenMaker(ids)
         users = UserService(store=store, ids=ids, passwords=passwords)
+        guard = GuessGuard(clock)
         setup = SetupService(store=store, ids=ids, passwords=passwords)
-        logins = SessionService(
-            store=store, tokens=token_maker, passwords=passwords, guard=GuessGuard(clock)
-        )
+        logins = SessionService(store=store, tokens=token_maker, passwords=passwords, guard=guard)
         members = MemberService(store=store, ids=ids)
         groups = GroupService(store=store, ids=ids)
         roles = RoleService(store=store, ids=ids)
@@ -298,12 +301,34 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             tls_credentials(api_identity) if settings.api_tls else None,
         )
 
+        provider = _identity_provider(settings, clock)
+        sign_in = None
+        if provider is not None:
+            sign_in = SignIn(
+                provider=provider,
+                logins=ExternalLoginService(
+                    store=store,
+                    ids=ids,
+                    mappings=settings.oidc_role_mappings,
+                    create_users=settings.oidc_create_users,
+                ),
+                sessions=logins,
+                authenticate=access.authenticate,
+                audit=audit,
+                guard=guard,
+                cookies=Cookies(clock, secure=settings.public_url.startswith("https:")),
+            )
+
         async def is_serving() -> None:
             interceptors.drain.check()
 
         edge = _bind_edge(
             settings.edge_listen,
-            routes.build(checks={"database": store.check, "serving": is_serving}, registry=metrics),
+            routes.build(
+                checks={"database": store.check, "serving": is_serving},
+                registry=metrics,
+                more=[] if sign_in is None else sign_in.routes(),
+            ),
         )
         stack.callback(edge.close)
 
@@ -503,6 +528,26 @@ def _api_identity(
         given = GivenCertificate(settings.api_certificate_file, settings.api_key_file)
         return lambda: given.current
     return lambda: certificate.current
+
+
+def _identity_provider(settings: Settings, clock: Clock) -> OidcProvider | None:
+    """The one for single sign-on, if there is one. Raises StartError when its files cannot be read."""
+    if not settings.oidc_issuer or settings.oidc_client_secret_file is None:
+        return None
+    try:
+        secret = settings.oidc_client_secret_file.read_text(encoding="utf-8").strip()
+        config = OidcConfig(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=secret,
+            redirect_uri=f"{settings.public_url.rstrip('/')}/auth/oidc/callback",
+            scopes=settings.oidc_scopes,
+            groups_claim=settings.oidc_groups_claim,
+            ca_file=settings.oidc_ca_file,
+        )
+        return OidcProvider(config, clock)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"single sign-on cannot be set up: {error}") from error
 
 
 def _setup_link(settings: Settings, authorities: Authorities, code: str, api_port: int) -> str:

@@ -6,19 +6,25 @@ environment over the file of `--config`, the file over the default.
 
 import dataclasses
 import ipaddress
+import json
 import os
 import re
 import socket
 import tomllib
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import pydantic
 import pydantic_settings
 import yaml
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from controlplane.domain.access import BUILT_IN_ROLES
+from controlplane.domain.people import RoleMapping
 
 ENV_PREFIX = "SKERRY_CONTROLPLANE_"
 MAX_CONFIG_BYTES = 1024 * 1024
@@ -90,8 +96,27 @@ def _names(value: Any) -> Any:
     return value
 
 
+def _mappings(value: Any) -> Any:
+    """Roles by group, as JSON where it is text."""
+    if isinstance(value, str):
+        value = json.loads(value or "{}")
+    if not isinstance(value, Mapping):
+        return value
+    found = []
+    for group, roles in value.items():
+        if not isinstance(roles, list):
+            raise ValueError(f"the roles of {group!r} must be a list")
+        for item in roles:
+            role, _, scope = str(item).partition("@")
+            if role not in BUILT_IN_ROLES and "/" not in role:
+                raise ValueError(f"{item!r}: {role!r} is no role")
+            found.append(RoleMapping(str(group), role, scope))
+    return tuple(found)
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
 Listen = Annotated[Address, NoDecode, BeforeValidator(_address)]
+Mappings = Annotated[tuple[RoleMapping, ...], NoDecode, BeforeValidator(_mappings)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
@@ -154,6 +179,33 @@ class Settings(BaseSettings):
     """For automation: on the first start a token of `admin` that does not expire is written there (mode 0600), and no setup link is
     printed."""
 
+    public_url: str = ""
+    """Where browsers reach `edge_listen`, through a proxy that speaks TLS: `https://skerry.example.org`. Needed for single sign-on."""
+
+    oidc_issuer: str = ""
+    """The identity provider for single sign-on, as it calls itself: `https://login.example.org`. None when empty."""
+
+    oidc_client_id: str = ""
+    """What this control plane is called there. Its redirect URI is `{public_url}/auth/oidc/callback`."""
+
+    oidc_client_secret_file: Path | None = None
+    """A file with the secret that was agreed with the provider."""
+
+    oidc_scopes: Names = ("openid", "profile", "email")
+    """What is asked of the provider; some want `groups` here."""
+
+    oidc_groups_claim: str = "groups"
+    """The claim of the ID token that holds a user's groups."""
+
+    oidc_role_mappings: Mappings = ()
+    """Roles by group: `{"ops": ["owner"], "dev": ["developer@organizations/acme"]}`; without `@` on the whole platform. JSON in the environment."""
+
+    oidc_create_users: bool = True
+    """Whether somebody who comes for the first time becomes a user. When not, an administrator links identities to users."""
+
+    oidc_ca_file: Path | None = None
+    """Certificates in PEM to trust for the provider, in place of the system's."""
+
     max_request_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     """The largest request that the API takes."""
 
@@ -190,6 +242,7 @@ class Settings(BaseSettings):
         for advertised in (self.agent_advertise_address, self.api_advertise_address):
             if advertised:
                 Address.parse(advertised)
+        _check_oidc(self)
         return self
 
     @property
@@ -227,6 +280,25 @@ class Settings(BaseSettings):
         concrete = [host for host in hosts if not Address(host, 0).is_wildcard]
         always = ("localhost", "127.0.0.1", socket.gethostname())
         return tuple(dict.fromkeys([*always, *concrete, *self.tls_names]))
+
+
+def _check_oidc(settings: Settings) -> None:
+    for name in ("public_url", "oidc_issuer"):
+        url = urlsplit(getattr(settings, name))
+        if not url.netloc and not url.scheme and not url.path:
+            continue
+        safe = url.scheme == "https" or (
+            url.scheme == "http" and Address(url.hostname or "", 0).is_loopback
+        )
+        if not safe or url.query or url.fragment:
+            raise ValueError(
+                f"{name} must be https://HOST[:PORT] (http on a loopback address only)"
+            )
+    if settings.oidc_issuer:
+        needed = ("public_url", "oidc_client_id", "oidc_client_secret_file")
+        missing = [name for name in needed if not getattr(settings, name)]
+        if missing:
+            raise ValueError(f"oidc_issuer needs {', '.join(missing)} too")
 
 
 def load(config_file: Path | None = None, **flags: Any) -> Settings:

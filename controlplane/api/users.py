@@ -72,3 +72,28 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
             key=caller.idempotency_key(request, unkept="password"),
         )
         return user_pb2.ResetPasswordResponse()
+
+    async def LinkIdentity(
+        self, request: user_pb2.LinkIdentityRequest, _context: Context
+    ) -> user_pb2.LinkIdentityResponse:
+        identity = await self._users.link_identity(
+            request.name, request.issuer, request.subject, key=caller.idempotency_key(request)
+        )
+        return user_pb2.LinkIdentityResponse(identity=convert.identity(identity))
+
+    async def UnlinkIdentity(
+        self, request: user_pb2.UnlinkIdentityRequest, _context: Context
+    ) -> user_pb2.UnlinkIdentityResponse:
+        await self._users.unlink_identity(
+            request.name, request.issuer, request.subject, key=caller.idempotency_key(request)
+        )
+        return user_pb2.UnlinkIdentityResponse()
+
+    async def ListIdentities(
+        self, request: user_pb2.ListIdentitiesRequest, _context: Context
+    ) -> user_pb2.ListIdentitiesResponse:
+        page = await self._users.list_identities(request.parent, common.page_request(request))
+        return user_pb2.ListIdentitiesResponse(
+            identities=[convert.identity(item) for item in page.items],
+            next_page_token=page.next_token,
+        )

@@ -7,6 +7,7 @@ from controlplane.domain.access import Permissions
 from controlplane.domain.names import OrganizationName
 
 ADMIN_USER = "users/admin"
+OIDC = "oidc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,38 @@ class User:
     @property
     def etag(self) -> str:
         return f"{self.uid[-8:]}-{self.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """Somebody as an identity provider knows them. Only issuer and subject say who it is; the rest is what they call themselves."""
+
+    issuer: str
+    subject: str
+    user_name: str = ""
+    display_name: str = ""
+    email: str = ""
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedIdentity:
+    """An identity at a provider that logs in as a user."""
+
+    issuer: str
+    subject: str
+    user: str
+    create_time: datetime
+    last_login_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleMapping:
+    """Whoever is in this group of the identity provider has this role there."""
+
+    group: str
+    role: str
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +127,5 @@ class RoleBinding:
     subject: str
     role: str
     create_time: datetime
+    # Who gave it: nothing for a person, `OIDC` for the identity provider's groups, as of the last login.
+    origin: str = ""

@@ -1,1 +1,1 @@
-"""The HTTP side: probes and metrics. Runs in the gRPC servers' event loop; started by `app.py`."""
+"""The HTTP side: probes, metrics, and the pages of logging in. Runs in the gRPC servers' event loop; started by `app.py`."""

@@ -1,6 +1,6 @@
-"""The HTTP routes /healthz, /readyz and /metrics. Built by `app.py`, served by `edge.server`."""
+"""The HTTP routes /healthz, /readyz and /metrics, and those of browsers beside them. Built by `app.py`, served by `edge.server`."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import prometheus_client
 import structlog
@@ -15,7 +15,9 @@ Check = Callable[[], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-def build(*, checks: Mapping[str, Check], registry: CollectorRegistry) -> Starlette:
+def build(
+    *, checks: Mapping[str, Check], registry: CollectorRegistry, more: Sequence[Route] = ()
+) -> Starlette:
     """An ASGI application. `checks` by name: each raises when the server should get no traffic."""
 
     async def healthz(_request: Request) -> Response:
@@ -38,6 +40,7 @@ def build(*, checks: Mapping[str, Check], registry: CollectorRegistry) -> Starle
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            *more,
         ]
     )
 

@@ -12,8 +12,15 @@ from controlplane.domain.access import (
     Grant,
     Grants,
     Permissions,
+    scope_of,
 )
-from controlplane.domain.errors import LastOwner, NotFound, PermissionDenied
+from controlplane.domain.errors import InvalidField, LastOwner, NotFound, PermissionDenied
+from controlplane.domain.names import (
+    ClusterName,
+    EnvironmentName,
+    OrganizationName,
+    ProjectName,
+)
 from controlplane.domain.people import RoleBinding
 from controlplane.store.transaction import Transaction
 
@@ -81,6 +88,40 @@ def needs_owner(binding: RoleBinding) -> bool:
 def is_organization(scope: str) -> bool:
     """Whether the scope is a whole organization."""
     return scope.startswith("organizations/") and scope.count("/") == 1
+
+
+async def check_scope(tx: Transaction, scope: str) -> None:
+    """Raises NotFound or InvalidField unless roles can be granted there."""
+    if scope == PLATFORM:
+        return
+    found: object | None
+    match len(scope.split("/")), scope.split("/")[0]:
+        case 2, "organizations":
+            found = await tx.organizations.get(OrganizationName.parse(scope, "resource"))
+        case 4, "organizations":
+            found = await tx.projects.get(ProjectName.parse(scope, "resource"))
+        case 6, "organizations":
+            found = await tx.environments.get(EnvironmentName.parse(scope, "resource"))
+        case 2, "clusters":
+            found = await tx.clusters.get(ClusterName.parse(scope, "resource"))
+        case _:
+            place = scope_of(scope)
+            raise InvalidField.of(
+                "resource",
+                "roles are granted on an organization, a project, an environment or a cluster"
+                + (f": on {place}" if place != scope else ""),
+            )
+    if found is None:
+        raise NotFound(scope)
+
+
+async def is_scope(tx: Transaction, scope: str) -> bool:
+    """Whether roles can be granted there now."""
+    try:
+        await check_scope(tx, scope)
+    except (InvalidField, NotFound):
+        return False
+    return True
 
 
 async def existing_subject(tx: Transaction, subject: str) -> None:

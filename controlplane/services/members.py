@@ -1,27 +1,20 @@
 """Who has which role where. Called by `api/members`."""
 
-from controlplane.domain.access import PLATFORM, scope_of
 from controlplane.domain.errors import InvalidField, NotFound
 from controlplane.domain.ids import IdSource
-from controlplane.domain.names import (
-    ClusterName,
-    EnvironmentName,
-    OrganizationName,
-    ProjectName,
-)
 from controlplane.domain.people import RoleBinding
 from controlplane.domain.requests import IdempotencyKey, Page, PageRequest
 from controlplane.domain.tokens import Principal
 from controlplane.services.granting import (
     check_not_more,
     check_owner_left,
+    check_scope,
     existing_subject,
     needs_owner,
     permissions_of,
 )
 from controlplane.services.idempotency import once
 from controlplane.store.database import Store
-from controlplane.store.transaction import Transaction
 
 
 class MemberService:
@@ -43,7 +36,7 @@ class MemberService:
         """Give a role. Raises InvalidField, NotFound, AlreadyExists, PermissionDenied (more than the granter holds)."""
 
         async def grant() -> RoleBinding:
-            await _check_scope(tx, scope)
+            await check_scope(tx, scope)
             await existing_subject(tx, subject)
             _check_home(scope, subject, "subject")
             _check_home(scope, role, "role")
@@ -51,6 +44,10 @@ class MemberService:
             if not permissions:
                 raise NotFound(role or "the role")
             check_not_more(granter.grants, scope, permissions)
+            held = await tx.bindings.get(scope, subject, role)
+            if held is not None and held.origin:
+                # What came from outside and may go again becomes a person's decision.
+                await tx.bindings.delete(held.uid)
             binding = RoleBinding(self._ids.new(), scope, subject, role, tx.now)
             await tx.bindings.add(binding)
             return binding
@@ -85,7 +82,7 @@ class MemberService:
     async def list_members(self, scope: str, page: PageRequest) -> Page[RoleBinding]:
         """The roles granted at this very scope. Raises NotFound, InvalidField, PageTokenInvalid."""
         async with self._store.reading() as tx:
-            await _check_scope(tx, scope)
+            await check_scope(tx, scope)
             return await tx.bindings.page(scope, page)
 
 
@@ -98,28 +95,3 @@ def _check_home(scope: str, name: str, field: str) -> None:
         raise InvalidField.of(
             field, f"belongs to {home} and cannot be used in another organization"
         )
-
-
-async def _check_scope(tx: Transaction, scope: str) -> None:
-    """Raises NotFound or InvalidField unless roles can be granted there."""
-    if scope == PLATFORM:
-        return
-    found: object | None
-    match len(scope.split("/")), scope.split("/")[0]:
-        case 2, "organizations":
-            found = await tx.organizations.get(OrganizationName.parse(scope, "resource"))
-        case 4, "organizations":
-            found = await tx.projects.get(ProjectName.parse(scope, "resource"))
-        case 6, "organizations":
-            found = await tx.environments.get(EnvironmentName.parse(scope, "resource"))
-        case 2, "clusters":
-            found = await tx.clusters.get(ClusterName.parse(scope, "resource"))
-        case _:
-            place = scope_of(scope)
-            raise InvalidField.of(
-                "resource",
-                "roles are granted on an organization, a project, an environment or a cluster"
-                + (f": on {place}" if place != scope else ""),
-            )
-    if found is None:
-        raise NotFound(scope)

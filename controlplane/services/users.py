@@ -7,7 +7,7 @@ from controlplane.domain.access import PLATFORM
 from controlplane.domain.errors import InvalidField, NotFound
 from controlplane.domain.fields import check_display_name
 from controlplane.domain.ids import USER_ID_MAX, IdSource, check_id
-from controlplane.domain.people import User
+from controlplane.domain.people import LinkedIdentity, User
 from controlplane.domain.requests import IdempotencyKey, Page, PageRequest
 from controlplane.services.etags import check_etag
 from controlplane.services.granting import check_owner_left, is_organization
@@ -16,6 +16,8 @@ from controlplane.store.database import Store
 from controlplane.store.transaction import Transaction
 
 _EMAIL_MAX = 254
+# A subject has at most 255 characters (OpenID Connect Core §2).
+_IDENTITY_MAX = 255
 
 
 class UserService:
@@ -148,6 +150,41 @@ class UserService:
         async with self._store.transaction() as tx:
             await once(tx, key, bool, reset)
 
+    async def link_identity(
+        self, name: str, issuer: str, subject: str, *, key: IdempotencyKey | None = None
+    ) -> LinkedIdentity:
+        """Let an identity log in as this user. Raises InvalidField, NotFound, AlreadyExists."""
+        _check_identity(issuer, subject)
+
+        async def link() -> bool:
+            await existing_user(tx, name)
+            await tx.identities.add(LinkedIdentity(issuer, subject, name, tx.now))
+            return True
+
+        async with self._store.transaction() as tx:
+            await once(tx, key, bool, link)
+            return await _existing_identity(tx, name, issuer, subject)
+
+    async def unlink_identity(
+        self, name: str, issuer: str, subject: str, *, key: IdempotencyKey | None = None
+    ) -> None:
+        """End that, and the user's sessions. Raises NotFound."""
+
+        async def unlink() -> bool:
+            await _existing_identity(tx, name, issuer, subject)
+            await tx.identities.delete(issuer, subject)
+            await tx.tokens.end_sessions(name, tx.now)
+            return True
+
+        async with self._store.transaction() as tx:
+            await once(tx, key, bool, unlink)
+
+    async def list_identities(self, name: str, page: PageRequest) -> Page[LinkedIdentity]:
+        """By issuer and subject. Raises NotFound, PageTokenInvalid."""
+        async with self._store.reading() as tx:
+            await existing_user(tx, name)
+            return await tx.identities.page(name, page)
+
 
 async def existing_user(tx: Transaction, name: str) -> User:
     """The user, or NotFound."""
@@ -155,6 +192,15 @@ async def existing_user(tx: Transaction, name: str) -> User:
     if user is None:
         raise NotFound(name)
     return user
+
+
+async def _existing_identity(
+    tx: Transaction, name: str, issuer: str, subject: str
+) -> LinkedIdentity:
+    found = await tx.identities.get(issuer, subject)
+    if found is None or found.user != name:
+        raise NotFound(f"the identity {subject} of {issuer}")
+    return found
 
 
 async def _check_not_needed(tx: Transaction, name: str) -> None:
@@ -169,6 +215,12 @@ async def _check_not_needed(tx: Transaction, name: str) -> None:
         owners = {binding.subject for binding in await tx.bindings.with_role(scope, "owner")}
         if owners & set(subjects):
             await check_owner_left(tx, scope, without=[name])
+
+
+def _check_identity(issuer: str, subject: str) -> None:
+    for field, value in (("issuer", issuer), ("subject", subject)):
+        if not value or len(value) > _IDENTITY_MAX or not value.isprintable():
+            raise InvalidField.of(field, f"must have 1 to {_IDENTITY_MAX} printable characters")
 
 
 def _check_email(email: str) -> None:

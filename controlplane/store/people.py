@@ -148,6 +148,7 @@ class RoleBindingRepository(AccessRepository):
                 subject=binding.subject,
                 role=binding.role,
                 create_time=binding.create_time,
+                origin=binding.origin,
             ),
             f"the role {binding.role} of {binding.subject} on {binding.scope or 'the platform'}",
         )
@@ -218,4 +219,5 @@ def _binding(row: Row[Any]) -> RoleBinding:
         subject=row.subject,
         role=row.role,
         create_time=row.create_time,
+        origin=row.origin,
     )

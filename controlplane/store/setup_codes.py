@@ -13,7 +13,7 @@ class SetupCodeRepository(Repository):
     """Reads and writes codes of setup links."""
 
     async def is_set_up(self) -> bool:
-        """Whether anybody ever got in: by a token, a setup link or a password."""
+        """Whether anybody ever got in: by a token, a setup link or a password. Single sign-on makes nobody an owner by itself."""
         anybody = or_(
             select(api_tokens.c.uid).exists(),
             select(setup_codes.c.uid).where(setup_codes.c.use_time.is_not(None)).exists(),

@@ -137,7 +137,19 @@ role_bindings = Table(
     Column("subject", Text, nullable=False, index=True),
     Column("role", Text, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
+    Column("origin", String(20), nullable=False, server_default=""),
     UniqueConstraint("scope", "subject", "role"),
+)
+
+# Who logs in as whom by single sign-on. A provider may give a mail address to somebody else, so that none is here.
+user_identities = Table(
+    "user_identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_name", ForeignKey("users.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("last_login_time", UtcDateTime),
 )
 
 projects = Table(

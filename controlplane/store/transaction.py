@@ -18,6 +18,7 @@ from controlplane.store.deployments import DeploymentRepository
 from controlplane.store.environment_links import EnvironmentLinkRepository
 from controlplane.store.environments import EnvironmentRepository
 from controlplane.store.idempotency import IdempotencyRepository
+from controlplane.store.identities import IdentityRepository
 from controlplane.store.members import (
     CustomRoleRepository,
     GroupRepository,
@@ -69,6 +70,7 @@ class Transaction:
         self.accounts = ServiceAccountRepository(
             connection, sealed, self.changes, writable=writable
         )
+        self.identities = IdentityRepository(connection, sealed, writable=writable)
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
         self.setup_codes = SetupCodeRepository(connection, sealed, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)

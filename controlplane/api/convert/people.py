@@ -8,7 +8,14 @@ from controlplane.api.convert import common
 from controlplane.auth.rules import permission_of
 from controlplane.domain.access import BUILT_IN_ROLES, Grants, Permission, Permissions
 from controlplane.domain.errors import InvalidField
-from controlplane.domain.people import CustomRole, Group, RoleBinding, ServiceAccount, User
+from controlplane.domain.people import (
+    CustomRole,
+    Group,
+    LinkedIdentity,
+    RoleBinding,
+    ServiceAccount,
+    User,
+)
 from controlplane.domain.tokens import ApiToken
 
 
@@ -23,6 +30,16 @@ def user(value: User) -> user_pb2.User:
         create_time=common.timestamp(value.create_time),
         update_time=common.timestamp(value.update_time),
         etag=value.etag,
+    )
+
+
+def identity(value: LinkedIdentity) -> user_pb2.Identity:
+    """`platform.v1.Identity`."""
+    return user_pb2.Identity(
+        issuer=value.issuer,
+        subject=value.subject,
+        create_time=common.timestamp(value.create_time),
+        last_login_time=common.timestamp(value.last_login_time),
     )
 
 
@@ -71,6 +88,7 @@ def binding(value: RoleBinding) -> member_pb2.RoleBinding:
         resource=value.scope,
         subject=value.subject,
         role=value.role,
+        origin=value.origin,
         create_time=common.timestamp(value.create_time),
     )
 

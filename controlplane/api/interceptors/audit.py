@@ -30,7 +30,7 @@ _DETAILS = frozenset(
         *("app_id", "cluster_id", "environment_id", "group_id", "organization_id", "project_id"),
         *("role_id", "service_account_id", "user_id", "user", "subject", "role", "cluster"),
         *("display_name", "revision", "delete_volumes", "force", "protected", "peer", "scope"),
-        *("service", "pod", "name"),
+        *("service", "pod", "name", "issuer"),
     }
 )
 _VALUE_MAX = 200

@@ -65,3 +65,27 @@ class Users:
         """Delete a user with roles, sessions and tokens."""
         request = user_pb2.DeleteUserRequest(name=name, request_id=self._calls.request_ids())
         await self._calls.unary(self._stub.DeleteUser, request)
+
+    async def link_identity(self, name: str, issuer: str, subject: str) -> user_pb2.Identity:
+        """Let an identity at the identity provider log in as this user."""
+        request = user_pb2.LinkIdentityRequest(
+            name=name, issuer=issuer, subject=subject, request_id=self._calls.request_ids()
+        )
+        return (await self._calls.unary(self._stub.LinkIdentity, request)).identity
+
+    async def unlink_identity(self, name: str, issuer: str, subject: str) -> None:
+        """End that, and the user's sessions."""
+        request = user_pb2.UnlinkIdentityRequest(
+            name=name, issuer=issuer, subject=subject, request_id=self._calls.request_ids()
+        )
+        await self._calls.unary(self._stub.UnlinkIdentity, request)
+
+    def list_identities(self, name: str) -> AsyncGenerator[user_pb2.Identity, None]:
+        """The identities that log in as a user."""
+        return paging.each(
+            lambda token: self._calls.unary(
+                self._stub.ListIdentities,
+                user_pb2.ListIdentitiesRequest(parent=name, page_token=token),
+            ),
+            lambda page: page.identities,
+        )

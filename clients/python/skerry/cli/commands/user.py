@@ -96,6 +96,51 @@ async def reset_password(run: Run, name: Name, password_stdin: PasswordStdin = F
     run.out.say(f"User {name} has a new password")
 
 
+Issuer = Annotated[
+    str, typer.Option("--issuer", metavar="URL", help="The identity provider, as it calls itself.")
+]
+Subject = Annotated[
+    str, typer.Option("--subject", metavar="SUBJECT", help="What it calls the person (`sub`).")
+]
+
+
+@command(
+    app,
+    "link",
+    scoped=False,
+    examples="skerry user link anne --issuer https://login.example.org --subject 8f2c",
+)
+async def link_identity(run: Run, name: Name, issuer: Issuer, subject: Subject) -> None:
+    """Let an identity at the identity provider log in as this user."""
+    async with run.client() as client:
+        await client.users.link_identity(full(name), issuer, subject)
+    run.out.say(f"{subject} of {issuer} logs in as {name}")
+
+
+@command(
+    app,
+    "unlink",
+    scoped=False,
+    examples="skerry user unlink anne --issuer https://login.example.org --subject 8f2c",
+)
+async def unlink_identity(run: Run, name: Name, issuer: Issuer, subject: Subject) -> None:
+    """End that, and the user's sessions."""
+    async with run.client() as client:
+        await client.users.unlink_identity(full(name), issuer, subject)
+    run.out.say(f"{subject} of {issuer} no longer logs in as {name}")
+
+
+@command(app, "identities", scoped=False, examples="skerry user identities anne")
+async def list_identities(run: Run, name: Name) -> None:
+    """List the identities that log in as a user."""
+    async with run.client() as client:
+        await run.out.many(
+            client.users.list_identities(full(name)),
+            AccessTables(run.around.now()).identities,
+            empty=f"{name} does not log in by single sign-on",
+        )
+
+
 @command(app, "delete", scoped=False, examples="skerry user delete anne --yes")
 async def delete_user(run: Run, name: Name, yes: Yes = False) -> None:
     """Delete a user with roles, sessions and tokens."""

@@ -48,6 +48,16 @@ class AccessTables:
         )
 
     @property
+    def identities(self) -> Table[user_pb2.Identity]:
+        return Table(
+            ("ISSUER", "SUBJECT", "LAST LOGIN", "AGE"),
+            lambda i: cells(
+                i.issuer, i.subject, self._age(i.last_login_time), self._age(i.create_time)
+            ),
+            "identities",
+        )
+
+    @property
     def members(self) -> Table[member_pb2.RoleBinding]:
         return Table(
             ("SUBJECT", "ROLE", "RESOURCE", "AGE"),

@@ -33,12 +33,15 @@ class RoleBinding(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
     """The resource; empty for the whole platform."""
     subject: _builtins.str
     """`users/{user}`, `organizations/{organization}/groups/{group}` or `organizations/{organization}/serviceAccounts/{account}`."""
     role: _builtins.str
     """`viewer`, `developer`, `maintainer`, `owner`, or `organizations/{organization}/roles/{role}`."""
+    origin: _builtins.str
+    """Who granted it: empty for a person; `oidc` for the identity provider's groups, as of the subject's last login."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was granted."""
@@ -50,10 +53,11 @@ class RoleBinding(_message.Message):
         subject: _builtins.str = ...,
         role: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        origin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "resource", b"resource", "role", b"role", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "origin", b"origin", "resource", b"resource", "role", b"role", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,21 @@ class UserServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.FromString,
                 _registered_method=True)
+        self.LinkIdentity = channel.unary_unary(
+                '/skerry.platform.v1.UserService/LinkIdentity',
+                request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityResponse.FromString,
+                _registered_method=True)
+        self.UnlinkIdentity = channel.unary_unary(
+                '/skerry.platform.v1.UserService/UnlinkIdentity',
+                request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityResponse.FromString,
+                _registered_method=True)
+        self.ListIdentities = channel.unary_unary(
+                '/skerry.platform.v1.UserService/ListIdentities',
+                request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -113,6 +128,27 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LinkIdentity(self, request, context):
+        """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkIdentity(self, request, context):
+        """UnlinkIdentity ends that, and the user's sessions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListIdentities(self, request, context):
+        """ListIdentities lists the identities that log in as a user, by issuer and subject.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +181,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.ResetPassword,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'LinkIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkIdentity,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityResponse.SerializeToString,
+            ),
+            'UnlinkIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkIdentity,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityResponse.SerializeToString,
+            ),
+            'ListIdentities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIdentities,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +361,87 @@ class UserService:
             '/skerry.platform.v1.UserService/ResetPassword',
             skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.UserService/LinkIdentity',
+            skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.UserService/UnlinkIdentity',
+            skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_user__pb2.UnlinkIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIdentities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.UserService/ListIdentities',
+            skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_user__pb2.ListIdentitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class UserServiceStub:
     """DeleteUser deletes a user with all roles, sessions and tokens. The last owner of the platform cannot be deleted."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetPasswordRequest, _user_pb2.ResetPasswordResponse]
     """ResetPassword gives a user a new password and ends the user's sessions."""
+    LinkIdentity: _grpc.UnaryUnaryMultiCallable[_user_pb2.LinkIdentityRequest, _user_pb2.LinkIdentityResponse]
+    """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user."""
+    UnlinkIdentity: _grpc.UnaryUnaryMultiCallable[_user_pb2.UnlinkIdentityRequest, _user_pb2.UnlinkIdentityResponse]
+    """UnlinkIdentity ends that, and the user's sessions."""
+    ListIdentities: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListIdentitiesRequest, _user_pb2.ListIdentitiesResponse]
+    """ListIdentities lists the identities that log in as a user, by issuer and subject."""
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -63,6 +69,12 @@ class UserServiceAsyncStub(UserServiceStub):
     """DeleteUser deletes a user with all roles, sessions and tokens. The last owner of the platform cannot be deleted."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetPasswordRequest, _user_pb2.ResetPasswordResponse]  # type: ignore[assignment]
     """ResetPassword gives a user a new password and ends the user's sessions."""
+    LinkIdentity: _aio.UnaryUnaryMultiCallable[_user_pb2.LinkIdentityRequest, _user_pb2.LinkIdentityResponse]  # type: ignore[assignment]
+    """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user."""
+    UnlinkIdentity: _aio.UnaryUnaryMultiCallable[_user_pb2.UnlinkIdentityRequest, _user_pb2.UnlinkIdentityResponse]  # type: ignore[assignment]
+    """UnlinkIdentity ends that, and the user's sessions."""
+    ListIdentities: _aio.UnaryUnaryMultiCallable[_user_pb2.ListIdentitiesRequest, _user_pb2.ListIdentitiesResponse]  # type: ignore[assignment]
+    """ListIdentities lists the identities that log in as a user, by issuer and subject."""
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """UserService keeps the people who may log in."""
@@ -114,5 +126,29 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.ResetPasswordResponse, _abc.Awaitable[_user_pb2.ResetPasswordResponse]]:
         """ResetPassword gives a user a new password and ends the user's sessions."""
+
+    @_abc_1.abstractmethod
+    def LinkIdentity(
+        self,
+        request: _user_pb2.LinkIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.LinkIdentityResponse, _abc.Awaitable[_user_pb2.LinkIdentityResponse]]:
+        """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user."""
+
+    @_abc_1.abstractmethod
+    def UnlinkIdentity(
+        self,
+        request: _user_pb2.UnlinkIdentityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.UnlinkIdentityResponse, _abc.Awaitable[_user_pb2.UnlinkIdentityResponse]]:
+        """UnlinkIdentity ends that, and the user's sessions."""
+
+    @_abc_1.abstractmethod
+    def ListIdentities(
+        self,
+        request: _user_pb2.ListIdentitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ListIdentitiesResponse, _abc.Awaitable[_user_pb2.ListIdentitiesResponse]]:
+        """ListIdentities lists the identities that log in as a user, by issuer and subject."""
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,35 @@
+"""The few pages that browsers get from the control plane itself. Used by `sign_in` and `devices`.
+
+Plain HTML without scripts, styles or anything from elsewhere; whatever came from outside is escaped.
+"""
+
+from html import escape
+
+from starlette.responses import HTMLResponse
+
+# Nothing is loaded or framed, forms go back to us, and no address of ours with a code in it is told to others.
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def page(title: str, body: str, *, status: int = 200) -> HTMLResponse:
+    """A page; `body` is HTML, made with the functions below."""
+    content = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)} · Skerry</title>'
+        f'<meta name="viewport" content="width=device-width"><h1>{escape(title)}</h1>{body}</html>\n'
+    )
+    return HTMLResponse(content, status_code=status, headers=HEADERS)
+
+
+def text(words: str) -> str:
+    """A paragraph."""
+    return f"<p>{escape(words)}</p>"
+
+
+def link(words: str, target: str) -> str:
+    """A paragraph that leads somewhere."""
+    return f'<p><a href="{escape(target)}">{escape(words)}</a></p>'
