@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 from skerry.agent.v1 import link_pb2
 from skerry.wire.errors import TransportError
-from skerry.wire.limits import KIB, Limits
+from skerry.wire.limits import HTTP2_WINDOW, KIB, Limits
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # A frozen peer still acknowledges TCP: only ping_timeout_ms finds it, keepalive alone does not.
@@ -19,6 +19,10 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
+    # gRPC measures the line with two pings of its own for each message of ours, which is most of what an
+    # idle link costs. Our credit bounds what is under way; the window only has to be larger than it.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", HTTP2_WINDOW),
     ("grpc.max_receive_message_length", Limits().max_message_bytes + 64 * KIB),
     ("grpc.max_send_message_length", Limits().max_message_bytes + 64 * KIB),
     # One attempt on one channel: the link decides when to try again.

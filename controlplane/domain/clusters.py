@@ -9,8 +9,8 @@ from controlplane.domain.names import ClusterName
 
 # How long after the last sign of life a cluster reads UNKNOWN before it reads OFFLINE.
 OFFLINE_AFTER = timedelta(seconds=60)
-# A live connection that was silent for longer reads UNKNOWN: three missed pings of ten seconds.
-STALE_AFTER = timedelta(seconds=30)
+# A live connection that was silent for longer reads UNKNOWN: by then the link has given the agent up, or its line is very long.
+STALE_AFTER = timedelta(seconds=20)
 
 
 class ConnectionState(StrEnum):

@@ -14,7 +14,7 @@ from controlplane.link.transport import Context, ContextTransport
 
 
 class LinkServicer(link_pb2_grpc.LinkServiceServicer):
-    """Three pings unanswered and an agent is dead, so `ping_seconds` decides how soon that is known."""
+    """An agent that says nothing for `ping_seconds` and the grace behind it is dead: see `skerry.wire.liveness`."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 from skerry.agent.v1 import link_pb2
 from skerry.wire.errors import TransportError
-from skerry.wire.limits import KIB, Limits
+from skerry.wire.limits import HTTP2_WINDOW, KIB, Limits
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     # Two servers on one port would share the agents silently.
@@ -20,6 +20,12 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_permit_without_calls", 1),
     # Strictly less than the agents' keepalive time, or they are sent away for pinging too much.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # What a frozen control plane finds in its buffers when it goes on was sent at its time: no offence.
+    ("grpc.http2.max_ping_strikes", 0),
+    # gRPC measures the line with two pings of its own for each message of ours, which is most of what an
+    # idle link costs. Our credit bounds what is under way; the window only has to be larger than it.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", HTTP2_WINDOW),
     ("grpc.max_receive_message_length", Limits().max_message_bytes + 64 * KIB),
     ("grpc.max_send_message_length", Limits().max_message_bytes + 64 * KIB),
 )

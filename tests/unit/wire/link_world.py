@@ -262,7 +262,7 @@ class End:
                     if self.world.switches.silence:
                         self.lose()
                     else:
-                        self.core.heard = self.world.now
+                        self.core.receive(link_pb2.ConnectRequest(), self.world.now)
                 case PeerGoesAway(go_away):
                     self.world.agent.told.append(go_away.reason)
                     self.leaving = True
@@ -1006,7 +1006,7 @@ class World:
             if self.at_rest():
                 break
             must(self.now < until, f"everything comes to its end: {self.what_is_left()}")
-            self.advance(10.0)
+            self.advance(self.until_something_is_due())
         self.check_journal()
         database = self.database
         for seq, command in database.commands.items():
@@ -1018,6 +1018,16 @@ class World:
             must(command.seq in database.results, "no command is lost")
         for key, value in self.agent.said.items():
             must(database.reports[key][2] == value, "the newest report is what is known")
+
+    def until_something_is_due(self) -> float:
+        """Now nobody oversleeps, as a shell with a timer does not."""
+        due = [
+            end.core.next_deadline() - self.now
+            for wire in self.wires
+            for end in wire.ends
+            if end.alive
+        ]
+        return max(0.5, min([10.0, *due]))
 
     def run_dry(self) -> None:
         moved, rounds = True, 0

@@ -14,6 +14,7 @@ from skerry.wire.errors import (
     StreamReset,
 )
 from skerry.wire.events import (
+    Event,
     FrameArrived,
     PeerGoesAway,
     PeerSilent,
@@ -114,16 +115,29 @@ def test_frames_of_the_other_role_are_refused() -> None:
 # Liveness
 
 
-def test_a_silent_peer_is_dead_after_three_intervals() -> None:
-    made = connection()
-    assert made.tick(3 * PING - 0.1) == []
-    assert made.tick(3 * PING) == [PeerSilent(3 * PING)]
+def run_until(made: Connection, until: float) -> list[Event]:
+    """Tick at every deadline, as the shell does, and write what is queued."""
+    while (now := made.next_deadline()) <= until:
+        if events := made.tick(now):
+            return events
+        frames(made, now)
+    return []
+
+
+@pytest.mark.parametrize(("role", "seconds"), [(Role.CONTROL_PLANE, 14.0), (Role.AGENT, 14.0)])
+def test_a_peer_that_says_nothing_is_dead_within_fifteen_seconds(
+    role: Role, seconds: float
+) -> None:
+    made = connection(role)
+    assert run_until(made, seconds - 0.1) == []
+    assert run_until(made, seconds) == [PeerSilent(seconds)]
 
 
 def test_any_message_is_a_sign_of_life() -> None:
     made = connection()
-    made.receive(envelope(), 20.0)
-    assert made.tick(3 * PING + 15) == []
+    assert run_until(made, 13.0) == []
+    made.receive(envelope(), 13.0)
+    assert run_until(made, 13.0 + 13.9) == []
 
 
 def test_pings_are_answered_and_give_the_round_trip() -> None:
@@ -141,10 +155,14 @@ def test_pings_are_answered_and_give_the_round_trip() -> None:
 
 def test_an_agent_pings_only_when_the_control_planes_pings_stay_away() -> None:
     made = connection(Role.AGENT)
-    made.receive(link_pb2.ConnectResponse(), PING - 1)
-    made.tick(PING)
-    assert frames(made) == []
-    assert made.next_deadline() == PING - 1 + 1.5 * PING
+    for number in range(6):
+        assert run_until(made, number * PING) == []
+        assert frames(made) == []
+        made.receive(link_pb2.ConnectResponse(), number * PING)
+    assert made.next_deadline() == 6 * PING, "the streams are compared now"
+    made.tick(6 * PING)
+    frames(made)
+    assert made.next_deadline() == 6 * PING + 1
     made.tick(made.next_deadline())
     assert [frame.WhichOneof("kind") for frame in frames(made)] == ["ping"]
 

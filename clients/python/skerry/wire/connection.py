@@ -19,13 +19,8 @@ from skerry.agent.v1 import link_pb2
 from skerry.wire.credit import RoundTrip
 from skerry.wire.errors import ConnectionRefused, MessageTooLarge, ProtocolError
 from skerry.wire.events import Event, FrameArrived, PeerGoesAway, PeerSilent
-from skerry.wire.limits import (
-    HANDSHAKE_SECONDS,
-    KIB,
-    SILENT_INTERVALS,
-    SYNC_SECONDS,
-    Limits,
-)
+from skerry.wire.limits import HANDSHAKE_SECONDS, KIB, SYNC_SECONDS, Limits
+from skerry.wire.liveness import Liveness
 from skerry.wire.multiplexer import Multiplexer
 from skerry.wire.scheduler import Envelope, Scheduler, Traffic
 from skerry.wire.streams import StreamState
@@ -104,11 +99,8 @@ class Connection:
         """The streams that this end holds, by id."""
         self.resets = self._mux.resets
         """How many streams either end reset, by reason."""
-        self._ping_seconds = ping_seconds
-        self.heard = now
-        """When the last message arrived."""
+        self._liveness = Liveness(asks=role is Role.CONTROL_PLANE, now=now, interval=ping_seconds)
         self._handshake_by = now + HANDSHAKE_SECONDS
-        self._ping_due = now + ping_seconds
         self._sync_due = now + SYNC_SECONDS
         self._sync_wanted = False
         self._ping_id = 0
@@ -133,7 +125,7 @@ class Connection:
         self.phase = Phase.OPEN
         self.limits = limits
         self._mux.adopt(limits)
-        self._ping_seconds = ping_seconds
+        self._liveness.begin(now, ping_seconds)
         self._ping(now)
         self._sync_due = now + SYNC_SECONDS
 
@@ -165,7 +157,12 @@ class Connection:
         """When `tick` must be called at the latest."""
         if self.phase is Phase.HANDSHAKE:
             return self._handshake_by
-        return min(self._ping_due, self._sync_due, self._silent_at, self._mux.next_deadline())
+        return min(
+            self._liveness.ask_at,
+            self._liveness.silent_at,
+            self._sync_due,
+            self._mux.next_deadline(),
+        )
 
     def tick(self, now: float) -> list[Event]:
         """Do what is due."""
@@ -173,16 +170,11 @@ class Connection:
             if now >= self._handshake_by:
                 self._events.append(PeerSilent(HANDSHAKE_SECONDS))
             return self._take_events()
-        if now >= self._silent_at:
+        if self._liveness.is_silent(now):
             self._events.append(PeerSilent(now - self.heard))
             return self._take_events()
-        if now >= self._ping_due:
-            # The control plane pings; the agent only when those pings stay away. Half the idle traffic.
-            quiet_until = self.heard + self._ping_seconds * 1.5
-            if self.role is Role.AGENT and now < quiet_until:
-                self._ping_due = quiet_until
-            else:
-                self._ping(now)
+        if now >= self._liveness.ask_at:
+            self._ping(now)
         if now >= self._sync_due:
             self._sync_wanted = True
             self._sync_due = now + SYNC_SECONDS
@@ -191,7 +183,7 @@ class Connection:
 
     def receive(self, envelope: Envelope, now: float) -> list[Event]:
         """Take in one message of the peer. Raises `ProtocolError` when it broke the protocol."""
-        self.heard = now
+        self._liveness.note_heard(now)
         on_data = self._mux.on_data
         for frame in envelope.frames:
             kind = frame.WhichOneof("kind")
@@ -218,6 +210,11 @@ class Connection:
         scheduler.fill(envelope)
         self._mux.written()
         return (envelope if envelope.frames else None), self._take_events()
+
+    @property
+    def heard(self) -> float:
+        """When the last message arrived."""
+        return self._liveness.heard
 
     @property
     def has_output(self) -> bool:
@@ -329,6 +326,7 @@ class Connection:
             return
         self.round_trip.sample(max(0.0, now - self._ping_sent), now)
         self._ping_sent = None
+        self._liveness.note_round_trip(self.round_trip.smoothed)
         self._mux.windows.adapt(self.round_trip, self.received.bulk_bytes, now)
 
     def _on_go_away(self, frame: link_pb2.Frame, now: float) -> None:
@@ -340,21 +338,17 @@ class Connection:
 
     def _probe(self, now: float) -> None:
         """A busy stream wants to know the round trip."""
-        if self._ping_sent is None and now >= self._ping_due - self._ping_seconds + _PROBE_SECONDS:
+        if self._ping_sent is None and self._liveness.since_asked(now) >= _PROBE_SECONDS:
             self._ping(now)
 
     def _ping(self, now: float) -> None:
         self._ping_id += 1
         self._ping_sent = now
-        self._ping_due = now + self._ping_seconds
+        self._liveness.note_asked(now)
         frame = link_pb2.Frame()
         frame.ping.id = self._ping_id
         frame.ping.sent_us = int(now * 1_000_000)
         self._scheduler.control(frame, "ping")
-
-    @property
-    def _silent_at(self) -> float:
-        return self.heard + self._ping_seconds * SILENT_INTERVALS
 
     def _take_events(self) -> list[Event]:
         events = self._events

@@ -20,8 +20,6 @@ MIB = 1024 * KIB
 
 HANDSHAKE_SECONDS = 10.0
 SYNC_SECONDS = 60.0
-SILENT_INTERVALS = 3
-"""A peer not heard for this many ping intervals is dead."""
 
 BATCH_BYTES = 65 * KIB
 """An envelope is closed at this size, four full frames and their headers: urgent frames never wait
@@ -32,6 +30,9 @@ MIN_STREAM_WINDOW = 24 * KIB
 MAX_STREAM_WINDOW = 4 * MIB
 START_BULK_WINDOW = 256 * KIB
 MIN_BULK_WINDOW = 64 * KIB
+
+HTTP2_WINDOW = 4 * MIB
+"""Of the transport below, on both ends: as much as one stream may have on its way."""
 
 SEND_BUFFER = 128 * KIB
 """What a stream queues before its sender waits: one envelope being written and the next. Credit

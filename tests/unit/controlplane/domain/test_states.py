@@ -57,8 +57,8 @@ def test_a_walk_along_the_table_has_at_most_one_end(steps: list[DeploymentPhase]
     ("silent", "live", "expected"),
     [
         (0, True, ConnectionState.ONLINE),
-        (30, True, ConnectionState.ONLINE),
-        (30.1, True, ConnectionState.UNKNOWN),
+        (20, True, ConnectionState.ONLINE),
+        (20.1, True, ConnectionState.UNKNOWN),
         (60, True, ConnectionState.OFFLINE),
         (0, False, ConnectionState.UNKNOWN),
         (59.9, False, ConnectionState.UNKNOWN),

@@ -433,7 +433,7 @@ class Welcome(_message.Message):
     epoch: _builtins.int
     """Grows with each connection of this agent: the connection with the highest epoch is the only valid one."""
     ping_interval_ms: _builtins.int
-    """How often to ping, in milliseconds; a peer not heard for three times as long is dead."""
+    """How often to ping, in milliseconds; a peer not heard for that long and two fifths more (two seconds at least) is dead."""
     cluster: _builtins.str
     """`clusters/{cluster}`."""
     @_builtins.property
