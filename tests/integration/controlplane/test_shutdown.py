@@ -154,9 +154,10 @@ async def test_a_signal_ends_the_process_in_peace(tmp_path: Path, number: signal
     serving.send_signal(number)
     out, err = await asyncio.wait_for(serving.communicate(), PATIENCE)
     assert serving.returncode == 0
-    assert out.startswith(b"Admin token, shown this once: sky_")
+    assert out.startswith(b"Nobody can log in yet. This link makes the first owner")
+    assert b"sks_" in out
     assert b'"stopped"' in err
-    assert b"sky_" not in err
+    assert b"sks_" not in err
 
 
 async def test_a_killed_process_leaves_a_data_folder_that_serves_again(tmp_path: Path) -> None:
@@ -167,5 +168,5 @@ async def test_a_killed_process_leaves_a_data_folder_that_serves_again(tmp_path:
     again.terminate()
     out, _err = await asyncio.wait_for(again.communicate(), PATIENCE)
     assert again.returncode == 0
-    # Not a first start: the token of the first one is still good.
-    assert out == b""
+    # Still nobody is there who could log in.
+    assert out.startswith(b"Nobody can log in yet.")
