@@ -108,6 +108,7 @@ CODES: dict[str, str] = {
     "CMP344": "an external config or secret",
     "CMP345": "a data store without a volume",
     "CMP346": "an image as a volume",
+    "CMP347": "the image's files in a volume",
     "CMP361": "a user whose number is not known",
     "CMP362": "a group whose number is not known",
     "CMP363": "platforms",

@@ -52,6 +52,8 @@ class Mount:
     path: str
     read_only: bool = False
     subpath: str = ""
+    no_copy: bool = False
+    """An empty volume does not get the image's files."""
     size: int | None = None
     owner: str = ""
     """Compose name of the service it comes from by volumes_from; empty for an own mount."""

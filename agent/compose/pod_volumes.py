@@ -18,6 +18,7 @@ class PodVolumes:
     mounts: list[dict[str, Any]] = field(default_factory=list)
     claims: list[str] = field(default_factory=list)
     seeds: list[Seed] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     """What the rollout checksum covers."""
 
@@ -39,3 +40,14 @@ class Seed:
     claim_volume: str
     files_volume: str
     checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Files of the service's image to be copied into an empty volume before the container starts."""
+
+    claim_volume: str
+    folder: str
+    """The folder of the volume that the service sees; empty for the whole."""
+    target: str
+    """Where the service sees it, and the image has its files."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agent.compose.assembly import Assembly
 from agent.compose.containers import container, hook_containers
 from agent.compose.context import Context
+from agent.compose.copying import TOOLS_VOLUME, copy_container, layout_container
 from agent.compose.diagnostics import Report
 from agent.compose.grants import mount_grants
 from agent.compose.hooks import grace_seconds
@@ -15,7 +17,7 @@ from agent.compose.labels import pod_annotations
 from agent.compose.metadata import CHECKSUM, PREFIX, Metadata
 from agent.compose.model import Project, Service
 from agent.compose.names import checksum, object_name
-from agent.compose.pod_volumes import merge_volumes
+from agent.compose.pod_volumes import PodVolumes, merge_volumes
 from agent.compose.users import extra_groups, user_and_group
 from agent.compose.waiting import HOSTS_VOLUME, prepare_container, seed_containers
 from agent.compose.yaml_nodes import shorten
@@ -66,9 +68,12 @@ class Pods:
         containers = [container(member, self._report, shared, processes) for member in pod]
         waits = list(dict.fromkeys(wait for member in pod for wait in member.waits))
         image = self._context.wait_image
+        security = self._security(pod, bool(volumes.claims), shared)
+        # What depends on another service finds the volumes they share as that one left them.
         init = [
             *seed_containers(volumes.seeds, image),
             *prepare_container(waits, assembly.hosts, image),
+            *self._copies(list(zip(pod, containers, strict=True)), volumes, security),
         ]
         for member, main in zip(pod, containers, strict=True):
             init += hook_containers(member, main)
@@ -77,7 +82,7 @@ class Pods:
             "enableServiceLinks": False,
             "restartPolicy": restart_policy,
             **({"shareProcessNamespace": True} if processes else {}),
-            "securityContext": self._security(pod, bool(volumes.claims), shared),
+            "securityContext": security,
             **({"initContainers": init} if init else {}),
             "containers": containers,
             **({"volumes": volumes.volumes} if volumes.volumes else {}),
@@ -97,6 +102,23 @@ class Pods:
             "metadata": {"labels": self._labels(assembly), "annotations": annotations},
             "spec": spec,
         }
+
+    def _copies(
+        self,
+        pod: Sequence[tuple[Assembly, dict[str, Any]]],
+        volumes: PodVolumes,
+        security: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """What fills empty volumes from the images of the containers; none if nothing is to be."""
+        found = [
+            copy_container(member.name, member.volumes.copies, main, security.get("fsGroup"))
+            for member, main in pod
+            if member.volumes.copies
+        ]
+        if not found:
+            return []
+        volumes.volumes.append({"name": TOOLS_VOLUME, "emptyDir": {}})
+        return [layout_container(self._context.wait_image), *found]
 
     def _security(
         self, pod: tuple[Assembly, ...], has_claims: bool, shared: bool

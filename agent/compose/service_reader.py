@@ -176,6 +176,7 @@ def _read_mounts(fields: Fields) -> list[Mount]:
             path=item.path,
             read_only=item.flag("read_only"),
             subpath=options.text("subpath") if options else "",
+            no_copy=kind == "volume" and options is not None and options.flag("nocopy"),
             size=options.size("size") if options and kind == "tmpfs" else None,
         )
         if mount.target in mounts:

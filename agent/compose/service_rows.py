@@ -76,7 +76,11 @@ SERVICE: tuple[Key, ...] = (
     ignored("volumes.[].bind.selinux", _S.TEXT, "CMP420", "the cluster labels volumes itself"),
     converted("volumes.[].volume", _S.MAPPING, "see its keys"),
     ignored("volumes.[].volume.labels", _S.PAIRS, "CMP407", "labels are not carried over"),
-    converted("volumes.[].volume.nocopy", _S.FLAG, "image content is never copied into a volume"),
+    converted(
+        "volumes.[].volume.nocopy",
+        _S.FLAG,
+        "true: the image's files are not copied",
+    ),
     converted("volumes.[].volume.subpath", _S.TEXT, "folder within the volume"),
     converted("volumes.[].tmpfs", _S.MAPPING, "see its keys"),
     converted("volumes.[].tmpfs.size", _S.SIZE, "size limit of the memory volume"),

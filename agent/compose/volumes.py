@@ -16,13 +16,14 @@ from typing import Any
 
 from agent.compose.bundle_files import BundleFiles
 from agent.compose.context import Context
+from agent.compose.copying import is_filled
 from agent.compose.diagnostics import Report
 from agent.compose.image_volumes import add_image_volume
 from agent.compose.metadata import PREFIX, Metadata, volume_name
 from agent.compose.model import Mount, Project, Service
 from agent.compose.names import checksum, dns_label, service_label, unique_label
 from agent.compose.paths import ProjectFiles
-from agent.compose.pod_volumes import DATA_FOLDER, PodVolumes, Seed
+from agent.compose.pod_volumes import DATA_FOLDER, Copy, PodVolumes, Seed
 from agent.compose.result import Manifest, VolumeFacts
 from agent.compose.sizes import parse_size, quantity
 from agent.compose.yaml_nodes import shorten
@@ -60,6 +61,7 @@ class Volumes:
         self._report = report
         self._mounts: dict[str, list[Mount]] = {}
         self._taken_over = 0
+        self._writers: dict[str, set[str]] | None = None
         self._claims: dict[str, Claim] = {}
         self._files_of_bundle = BundleFiles(context, metadata, report)
 
@@ -210,7 +212,31 @@ class Volumes:
                 )
         if service.hints.volume_subpath and not mount.subpath:
             mount = replace(mount, subpath=service.hints.volume_subpath)
-        self._mount_claim(pod, claim, mount, name)
+        filled = is_filled(mount, service)
+        claim_volume = self._mount_claim(pod, claim, mount, name)
+        if not filled:
+            return
+        if mount.read_only and self._is_written_by_another(mount, service):
+            self._report.info(
+                "CMP347",
+                mount.origin,
+                mount.path,
+                f"what the image has at {shorten(mount.target)} is not copied into the volume, "
+                "because another service writes it",
+            )
+            return
+        folder = "" if claim.external else DATA_FOLDER
+        pod.copies.append(Copy(claim_volume, folder, mount.target))
+
+    def _is_written_by_another(self, mount: Mount, service: Service) -> bool:
+        writers = self._writers
+        if writers is None:
+            writers = self._writers = {}
+            for other in self._project.services.values():
+                for its in other.mounts:
+                    if its.kind == "volume" and its.source and not its.read_only:
+                        writers.setdefault(its.source, set()).add(other.name)
+        return bool(writers.get(mount.source, set()) - {service.name})
 
     def _claim(
         self,

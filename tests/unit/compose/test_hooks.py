@@ -59,7 +59,7 @@ def test_pre_start_is_an_init_container_with_everything_of_the_service() -> None
             """
             entrypoint: [/entry]
             environment: {A: b}
-            volumes: [/data]
+            volumes: [{type: volume, target: /data, volume: {nocopy: true}}]
             working_dir: /app
             cap_drop: [ALL]
             pre_start:

@@ -223,7 +223,7 @@ READ_BEFORE_THE_MODEL = {
     *("services.*.extends", "services.*.extends.service", "services.*.extends.file"),
     # Says what is the case anyway.
     "services.*.volumes.[].bind",
-    *("services.*.volumes.[].volume.nocopy", "x-skerry"),
+    "x-skerry",
 }
 
 
@@ -252,6 +252,7 @@ def test_every_converted_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
               - {type: volume, source: v, target: /v, volume: {subpath: x}}
               - {type: tmpfs, target: /t, tmpfs: {size: 1m}}
               - {type: image, source: i, target: /i, image: {subpath: x}}
+              - {type: volume, target: /c, volume: {nocopy: true}}
             command: [a]
             entrypoint: [a]
             working_dir: /x

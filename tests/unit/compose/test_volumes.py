@@ -20,7 +20,7 @@ from tests.unit.compose.helpers import (
 
 
 def test_a_named_volume_is_a_folder_of_a_claim() -> None:
-    result = convert("services: {web: {image: a, volumes: ['d:/data:ro']}}\nvolumes: {d: }")
+    result = convert("services: {web: {image: a, volumes: ['d:/data:ro,nocopy']}}\nvolumes: {d: }")
     assert container(result)["volumeMounts"] == [
         {"name": "claim-shop-d", "mountPath": "/data", "subPath": "data", "readOnly": True}
     ]

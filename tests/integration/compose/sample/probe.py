@@ -80,6 +80,8 @@ def _probe(manifest: Manifest, facts: dict[str, ServiceFacts], round_: int) -> M
     pod["terminationGracePeriodSeconds"] = 1
     for container in (*pod.get("initContainers", ()), *pod["containers"]):
         container["resources"] = _TINY
+        if container["name"].startswith("skerry-copy"):
+            container["image"] = IMAGE
     service = facts[manifest["metadata"]["name"]]
     ports = [str(p.port) for p in service.ports if p.protocol == "tcp"]
     stays = manifest["kind"] == "Deployment"
