@@ -18,7 +18,9 @@ from skerry.version import VERSION
 from controlplane import app, doctor, log_setup, settings
 from controlplane.api.server import ListenError
 from controlplane.background import BackgroundTaskDied
+from controlplane.domain.clock import SystemClock
 from controlplane.domain.errors import SkerryError
+from controlplane.keyring.errors import KeyringError
 from controlplane.pki.errors import PkiError
 from controlplane.store.migrations import run as migrations
 
@@ -33,6 +35,10 @@ tokens = typer.Typer(help="API tokens.", no_args_is_help=True)
 cli.add_typer(tokens, name="token")
 authority = typer.Typer(help="The certificate authority.", no_args_is_help=True)
 cli.add_typer(authority, name="ca")
+keys = typer.Typer(
+    help="The keys that variables and secrets are encrypted with.", no_args_is_help=True
+)
+cli.add_typer(keys, name="keys")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A settings file: .toml, .yaml or .yml.")
@@ -106,8 +112,8 @@ def migrate(
         print(f"database: {found or 'none'}, this version: {wanted}")
         raise typer.Exit(0 if found == wanted else 1)
     try:
-        migrations.migrate(loaded.database_path)
-    except SkerryError as error:
+        app.migrate_database(loaded)
+    except (app.StartError, SkerryError) as error:
         _fail(str(error))
     print(f"{loaded.database_path} is at {migrations.head()}")
 
@@ -184,7 +190,7 @@ def create_token(
         print(asyncio.run(app.create_token(loaded, name, ttl=life)))
     except settings.SettingsError as error:
         _fail(f"--ttl: {error}", code=2)
-    except SkerryError as error:
+    except (app.StartError, SkerryError) as error:
         _fail(str(error))
 
 
@@ -216,8 +222,123 @@ def rotate_authority(
         print("The new CA is in use; the old one counts for nothing.")
         if behind:
             print(f"Must join again: {', '.join(behind)}")
-    except (PkiError, SkerryError) as error:
+    except (app.StartError, PkiError, SkerryError) as error:
         _fail(str(error))
+
+
+@keys.command("list")
+def list_keys(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
+) -> None:
+    """List the keys, and how much is encrypted with each. Exit 1 when a key that is in use is missing."""
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        keyring, usage = asyncio.run(app.keys_in_use(loaded))
+        known = {key.id: key for key in keyring.all_keys()}
+        primary = keyring.primary
+    except (app.StartError, SkerryError) as error:
+        _fail(str(error))
+    rows = [
+        {
+            "id": key_id,
+            "state": "primary"
+            if key_id == primary
+            else "MISSING"
+            if key_id not in known
+            else "old",
+            "create_time": known[key_id].create_time.isoformat() if key_id in known else "",
+            "variables": usage[key_id].variables if key_id in usage else 0,
+            "revisions": usage[key_id].revisions if key_id in usage else 0,
+        }
+        for key_id in [*known, *(key_id for key_id in usage if key_id not in known)]
+    ]
+    if output is Output.JSON:
+        print(json.dumps({"keys": rows}, indent=2))
+    else:
+        print(f"{'ID':14}{'STATE':10}{'MADE':22}{'VARIABLES':>10}{'REVISIONS':>11}")
+        for row in rows:
+            made = str(row["create_time"])[:19]
+            print(
+                f"{row['id']:14}{row['state']:10}{made:22}{row['variables']:>10}{row['revisions']:>11}"
+            )
+    raise typer.Exit(any(row["state"] == "MISSING" for row in rows))
+
+
+@keys.command("create")
+def create_keys(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    lost: Annotated[
+        bool,
+        typer.Option("--lost", help="The one before is lost; what it encrypted must be set again."),
+    ] = False,
+) -> None:
+    """Make a keyring in place of one that is lost. `serve` makes the first one by itself."""
+    loaded = _load(config, data_dir=data_dir)
+    if not lost:
+        _fail("this is for a keyring that is lost: say so with --lost", code=2)
+    try:
+        keyring = app.create_keyring(loaded)
+    except KeyringError as error:
+        _fail(str(error))
+    print(f"{keyring.path} is made. `skerry-controlplane doctor` names what must be set again.")
+
+
+@keys.command("rotate")
+def rotate_keys(config: ConfigOption = None, data_dir: DataDirOption = None) -> None:
+    """Make a new key and encrypt with it from now on, also in a control plane that is serving. Old values stay readable."""
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        key = app.open_keyring(loaded, SystemClock()).rotate(datetime.datetime.now(datetime.UTC))
+    except (app.StartError, KeyringError, SkerryError) as error:
+        _fail(str(error))
+    print(
+        f"{key.id} encrypts from now on. Back up {loaded.keyring_path}; then encrypt the old values anew: "
+        "`skerry-controlplane keys reencrypt --retire`"
+    )
+
+
+@keys.command("reencrypt")
+def reencrypt_values(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Then take the keys out that encrypt nothing more.")
+    ] = False,
+) -> None:
+    """Encrypt with the newest key what is encrypted with older ones. Works beside a serving control plane; may be repeated."""
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        done = asyncio.run(app.reencrypt(loaded))
+        print(f"{done.values} values are encrypted anew.")
+        for broken in done.broken:
+            print(f"cannot be decrypted: {broken}", file=sys.stderr)
+        if retire:
+            keyring, usage = asyncio.run(app.keys_in_use(loaded))
+            for key in keyring.all_keys():
+                if key.id != keyring.primary and key.id not in usage:
+                    asyncio.run(app.retire_key(loaded, key.id))
+                    print(f"{key.id} is retired.")
+    except (app.StartError, KeyringError, SkerryError) as error:
+        _fail(str(error))
+    raise typer.Exit(bool(done.broken))
+
+
+@keys.command("retire")
+def retire_one(
+    key_id: Annotated[str, typer.Argument(metavar="KEY")],
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Take a key out of the keyring. Refused while anything is encrypted with it."""
+    loaded = _load(config, data_dir=data_dir)
+    try:
+        asyncio.run(app.retire_key(loaded, key_id))
+    except (app.StartError, KeyringError, SkerryError) as error:
+        _fail(str(error))
+    print(f"{key_id} is retired.")
 
 
 @cli.command()

@@ -5,7 +5,7 @@ import contextlib
 import fcntl
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,7 @@ from controlplane.api.server_info import ServerServicer
 from controlplane.api.sessions import SessionServicer
 from controlplane.api.terminals import TerminalServicer
 from controlplane.api.users import UserServicer
+from controlplane.api.variables import VariableServicer
 from controlplane.auth.authenticator import Authenticator
 from controlplane.auth.guessing import GuessGuard
 from controlplane.auth.oidc import OidcConfig, OidcProvider
@@ -62,6 +63,8 @@ from controlplane.edge import routes
 from controlplane.edge.cookies import Cookies
 from controlplane.edge.server import EdgeServer
 from controlplane.edge.sign_in import SignIn
+from controlplane.keyring.errors import KeyringError
+from controlplane.keyring.keyring import Keyring
 from controlplane.link.enrollment import EnrollmentServicer
 from controlplane.link.metrics import PrometheusLinkMetrics
 from controlplane.link.registry import AgentRegistry
@@ -97,6 +100,7 @@ from controlplane.services.operations import OperationService
 from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
+from controlplane.services.reencryption import Reencrypted, Reencryption, Usage
 from controlplane.services.roles import RoleService
 from controlplane.services.service_accounts import ServiceAccountService
 from controlplane.services.sessions import SessionService
@@ -105,8 +109,10 @@ from controlplane.services.setup import SetupService
 from controlplane.services.terminals import TerminalService
 from controlplane.services.token_maker import TokenMaker
 from controlplane.services.users import UserService
+from controlplane.services.variables import VariableService
 from controlplane.settings import Address, Settings
 from controlplane.store.database import Store
+from controlplane.store.key_usage import key_usage
 from controlplane.store.migrations.run import migrate
 
 log = structlog.get_logger(__name__)
@@ -147,7 +153,8 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
     async with contextlib.AsyncExitStack() as stack:
         # What is on disk. The folder is locked first: two processes on one database would not see each other's changes.
         stack.enter_context(_only_one(settings.data_dir))
-        await asyncio.to_thread(migrate, settings.database_path)
+        keyring = await asyncio.to_thread(open_keyring, settings, clock)
+        await asyncio.to_thread(migrate, settings.database_path, keyring)
         authorities = Authorities.open(settings.pki_dir, clock=clock.now)
         certificate = ServerCertificate(
             authorities,
@@ -204,9 +211,16 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             store=store, ids=ids, presence=presence, agents=agents
         )
         apps = AppService(
-            store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
+            store=store,
+            clock=clock,
+            ids=ids,
+            presence=presence,
+            agents=agents,
+            hub=hub,
+            cipher=keyring,
         )
-        checks = CheckService(store=store, presence=presence, agents=agents)
+        checks = CheckService(store=store, presence=presence, agents=agents, cipher=keyring)
+        variables = VariableService(store=store, ids=ids, cipher=keyring)
         deployments = DeploymentService(store=store, clock=clock, hub=hub)
         operations = OperationService(
             store=store, clock=clock, ids=ids, presence=presence, agents=agents, hub=hub
@@ -217,7 +231,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             store=store, clock=clock, ids=ids, presence=presence, agents=agents
         )
         sessions = AgentSessionService(
-            store=store, clock=clock, presence=presence, identities=identities
+            store=store, clock=clock, presence=presence, identities=identities, cipher=keyring
         )
 
         # The listeners. Ports are taken before anything runs, so that a taken one is an error and not half a start.
@@ -290,6 +304,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 sessions=SessionServicer(logins, setup),
                 terminals=TerminalServicer(terminals),
                 users=UserServicer(users),
+                variables=VariableServicer(variables),
             ),
             interceptors=interceptors,
             options=with_limits(API_OPTIONS, interceptors.size_limit),
@@ -422,14 +437,67 @@ async def serve(settings: Settings, *, started: Callable[[Running], None]) -> No
 
 
 async def create_token(settings: Settings, name: str, *, ttl: timedelta | None) -> str:
-    """Makes an API token in the database, which a control plane may be serving meanwhile. Raises StorageUnavailable, InvalidField."""
+    """Makes an API token in the database, which a control plane may be serving meanwhile. Raises StorageUnavailable, InvalidField,
+    StartError."""
     clock = SystemClock()
-    await asyncio.to_thread(migrate, settings.database_path)
+    async with _beside(settings, clock) as (store, _keyring):
+        access = AccessService(store=store, clock=clock, ids=UlidSource(clock))
+        return await access.create_token(name, ttl=ttl)
+
+
+def migrate_database(settings: Settings) -> None:
+    """Brings the database to this version's tables. Raises StorageUnavailable, StartError."""
+    migrate(settings.database_path, open_keyring(settings, SystemClock()))
+
+
+def open_keyring(settings: Settings, clock: Clock) -> Keyring:
+    """The keyring; made on the first start. Raises StartError when it is missing and something is encrypted with it, or is unusable."""
+    path = settings.keyring_path
+    try:
+        if not path.exists() and key_usage(settings.database_path):
+            raise StartError(
+                f"the keyring {path} is missing, and the database has values that are encrypted with it: restore it from a backup. "
+                "If it is lost, make a new one with `skerry-controlplane keys create --lost` and set all secrets again"
+            )
+        return Keyring.create(path, clock.now())
+    except KeyringError as error:
+        raise StartError(str(error)) from error
+
+
+def create_keyring(settings: Settings) -> Keyring:
+    """Makes a keyring although values may be encrypted with one that is lost. Raises KeyringError."""
+    if settings.keyring_path.exists():
+        raise KeyringError(f"{settings.keyring_path} is there already")
+    return Keyring.create(settings.keyring_path, SystemClock().now())
+
+
+async def keys_in_use(settings: Settings) -> tuple[Keyring, Mapping[str, Usage]]:
+    """The keyring, and what is encrypted with which key. Raises StorageUnavailable, StartError."""
+    async with _beside(settings, SystemClock()) as (store, keyring):
+        return keyring, await Reencryption(store=store, cipher=keyring).usage()
+
+
+async def reencrypt(settings: Settings) -> Reencrypted:
+    """Encrypts everything with the newest key. Raises StorageUnavailable, StartError."""
+    async with _beside(settings, SystemClock()) as (store, keyring):
+        return await Reencryption(store=store, cipher=keyring).reencrypt()
+
+
+async def retire_key(settings: Settings, key_id: str) -> None:
+    """Takes a key out of the keyring. Raises ResourceInUse, KeyringError, StorageUnavailable, StartError."""
+    async with _beside(settings, SystemClock()) as (store, keyring):
+        await Reencryption(store=store, cipher=keyring).retire(key_id)
+
+
+@contextlib.asynccontextmanager
+async def _beside(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Store, Keyring]]:
+    """The database and the keyring, which a control plane may be using meanwhile."""
+    keyring = await asyncio.to_thread(open_keyring, settings, clock)
+    await asyncio.to_thread(migrate, settings.database_path, keyring)
     store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
     try:
         await store.open()
-        access = AccessService(store=store, clock=clock, ids=UlidSource(clock))
-        return await access.create_token(name, ttl=ttl)
+        yield store, keyring
     finally:
         await store.close()
 
@@ -473,20 +541,14 @@ async def finish_ca_rotation(settings: Settings, *, force: bool) -> list[str]:
 
 
 async def _clusters_behind(settings: Settings, authorities: Authorities, clock: Clock) -> list[str]:
-    await asyncio.to_thread(migrate, settings.database_path)
-    store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
-    try:
-        await store.open()
-        fingerprint = authorities.signing.fingerprint
-        async with store.reading() as tx:
-            uids = [
-                record.cluster_uid
-                for record in await tx.agent_identities.active()
-                if record.used_authority != fingerprint
-            ]
-            return sorted(str(found.name) for found in (await tx.clusters.get_many(uids)).values())
-    finally:
-        await store.close()
+    fingerprint = authorities.signing.fingerprint
+    async with _beside(settings, clock) as (store, _keyring), store.reading() as tx:
+        uids = [
+            record.cluster_uid
+            for record in await tx.agent_identities.active()
+            if record.used_authority != fingerprint
+        ]
+        return sorted(str(found.name) for found in (await tx.clusters.get_many(uids)).values())
 
 
 async def _awaited(awaitable: Awaitable[None]) -> None:

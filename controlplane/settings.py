@@ -132,7 +132,11 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(default_factory=_default_data_dir)
-    """Holds the database `skerry.db` and the keys in `pki/`. Back it up."""
+    """Holds the database `skerry.db`, the keys in `pki/` and the keyring. Back it up."""
+
+    keyring_file: Path | None = None
+    """The keys that variables and secrets are encrypted with, when not `keyring.json` in `data_dir`: on another disk than the database,
+    or a mounted one. Without it secrets are lost."""
 
     api_listen: Listen = Address("127.0.0.1", 7070)
     """Where people and programs reach the gRPC API."""
@@ -249,6 +253,11 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """The SQLite file."""
         return self.data_dir / "skerry.db"
+
+    @property
+    def keyring_path(self) -> Path:
+        """The keyring's file."""
+        return self.keyring_file or self.data_dir / "keyring.json"
 
     @property
     def pki_dir(self) -> Path:

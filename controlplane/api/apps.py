@@ -13,6 +13,8 @@ from controlplane.domain.names import AppName, EnvironmentName
 from controlplane.services.apps import AppService
 from controlplane.services.checks import CheckService
 
+_VALUES = "bundle.variables|bundle.default_variables"
+
 
 class AppServicer(app_pb2_grpc.AppServiceServicer):
     """Apps."""
@@ -56,7 +58,7 @@ class AppServicer(app_pb2_grpc.AppServiceServicer):
             request.app_id,
             convert.bundle(request.bundle),
             etag=request.etag,
-            key=caller.idempotency_key(request),
+            key=caller.idempotency_key(request, unkept=_VALUES),
         )
         return convert.deploy_started(started)
 

@@ -1,5 +1,6 @@
 """Who calls and which call it is, for servicers."""
 
+from collections.abc import MutableMapping, MutableSequence
 from typing import Any
 
 from controlplane.api.convert import common
@@ -32,13 +33,31 @@ def visible() -> Visible:
 def idempotency_key(request: Any, *, unkept: str = "") -> IdempotencyKey | None:
     """The key under which a repeat of this mutation is recognised; None when the caller gave no request_id.
 
-    `unkept` names a field that is left out: what can be guessed must not be stored, not even as a quick hash.
+    `unkept` names a field that is left out: what can be guessed must not be stored, not even as a quick hash. Of maps (`bundle.variables`)
+    and of items with a `key` the values are left out, and the names stay.
     """
     if unkept:
         bare = type(request)()
         bare.CopyFrom(request)
-        bare.ClearField(unkept)
+        for path in unkept.split("|"):
+            _without_values(bare, path)
         request = bare
     return common.idempotency_key(
         request, principal=principal().name, method=calls.current().method
     )
+
+
+def _without_values(message: Any, path: str) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        message = getattr(message, parent)
+    value = getattr(message, last)
+    if isinstance(value, MutableMapping):
+        # A map that is written to while it is walked is walked wrongly.
+        for name in list(value):
+            value[name] = ""
+    elif isinstance(value, MutableSequence):
+        for item in value:
+            item.ClearField("value")
+    else:
+        message.ClearField(last)

@@ -35,6 +35,8 @@ from skerry.platform.v1 import (
     terminal_pb2_grpc,
     user_pb2,
     user_pb2_grpc,
+    variable_pb2,
+    variable_pb2_grpc,
 )
 
 from controlplane.api.server import Registration
@@ -57,6 +59,7 @@ def platform(
     sessions: session_pb2_grpc.SessionServiceServicer,
     terminals: terminal_pb2_grpc.TerminalServiceServicer,
     users: user_pb2_grpc.UserServiceServicer,
+    variables: variable_pb2_grpc.VariableServiceServicer,
 ) -> list[Registration]:
     """All of `skerry.platform.v1`."""
     return [
@@ -109,6 +112,11 @@ def platform(
             _service(server_pb2, "ServerService"),
             server,
             server_pb2_grpc.add_ServerServiceServicer_to_server,
+        ),
+        Registration(
+            _service(variable_pb2, "VariableService"),
+            variables,
+            variable_pb2_grpc.add_VariableServiceServicer_to_server,
         ),
         Registration(
             _service(terminal_pb2, "TerminalService"),

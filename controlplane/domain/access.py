@@ -32,6 +32,8 @@ class Permission(StrEnum):
     CLUSTERS_MANAGE = "clusters.manage"
     USERS_MANAGE = "users.manage"
     MEMBERS_READ = "members.read"
+    VARIABLES_READ = "variables.read"
+    VARIABLES_WRITE = "variables.write"
 
     @classmethod
     def known(cls, words: Iterable[str]) -> "frozenset[Permission]":
@@ -41,10 +43,18 @@ class Permission(StrEnum):
 
 Permissions = frozenset[Permission]
 
-_VIEWER = frozenset({Permission.RESOURCES_READ, Permission.LOGS_READ, Permission.MEMBERS_READ})
+_VIEWER = frozenset(
+    {
+        Permission.RESOURCES_READ,
+        Permission.LOGS_READ,
+        Permission.MEMBERS_READ,
+        Permission.VARIABLES_READ,
+    }
+)
 _DEVELOPER = _VIEWER | {
     Permission.APPS_DEPLOY,
     Permission.CONTAINERS_EXEC,
+    Permission.VARIABLES_WRITE,
     Permission.SECRETS_WRITE,
 }
 _MAINTAINER = _DEVELOPER | {

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from controlplane.domain.names import AppName, ClusterName, DeploymentName, RevisionName
 from controlplane.domain.operations import Operation
+from controlplane.domain.variables import VariableSource
 from controlplane.domain.workloads import Condition, ServiceStatus, State
 
 
@@ -48,11 +49,15 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A compose project as sent. Values of `variables` may be secret, so they stay out of the repr."""
+    """A compose project as sent. Values of variables may be secret, so they stay out of the repr.
+
+    Of a name in several: `variables` wins over what is set on the server, and that over `default_variables`.
+    """
 
     compose_files: tuple[str, ...]
     files: tuple[SourceFile, ...] = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
+    default_variables: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Revision:
     app_uid: str
     compose_files: tuple[str, ...]
     files: tuple[SourceFile, ...] = field(repr=False)
-    variable_names: tuple[str, ...]
+    variables: tuple[VariableSource, ...]
     was_ready: bool
     create_time: datetime
 

@@ -4,6 +4,7 @@ The limits keep a revision's row and an agent's command small; `docs/compose.md`
 """
 
 import re
+from collections.abc import Mapping
 
 from controlplane.domain.apps import Bundle
 from controlplane.domain.errors import FieldViolation, InvalidField, RequestTooLarge
@@ -26,7 +27,8 @@ def check_bundle(bundle: Bundle, field: str = "bundle") -> None:
     violations = [
         *_file_violations(bundle, field),
         *_compose_file_violations(bundle, field),
-        *_variable_violations(bundle, field),
+        *_variable_violations(bundle.variables, f"{field}.variables"),
+        *_variable_violations(bundle.default_variables, f"{field}.default_variables"),
     ]
     if violations:
         raise InvalidField(violations[:_VIOLATIONS_MAX])
@@ -45,12 +47,14 @@ def _check_sizes(bundle: Bundle) -> None:
             f"the bundle's files have {total} bytes; at most {TOTAL_BYTES_MAX} are allowed; "
             f"the largest is {largest.path[:PATH_MAX]!r} with {len(largest.content)}"
         )
-    variables = sum(
-        len(name.encode()) + len(value.encode()) for name, value in bundle.variables.items()
+    both = (bundle.variables, bundle.default_variables)
+    count = sum(len(given) for given in both)
+    size = sum(
+        len(name.encode()) + len(value.encode()) for given in both for name, value in given.items()
     )
-    if len(bundle.variables) > VARIABLES_MAX or variables > VARIABLES_BYTES_MAX:
+    if count > VARIABLES_MAX or size > VARIABLES_BYTES_MAX:
         raise RequestTooLarge(
-            f"the bundle has {len(bundle.variables)} variables of {variables} bytes; "
+            f"the bundle has {count} variables of {size} bytes; "
             f"at most {VARIABLES_MAX} of {VARIABLES_BYTES_MAX} bytes together are allowed"
         )
 
@@ -116,10 +120,10 @@ def _compose_file_violations(bundle: Bundle, field: str) -> list[FieldViolation]
     return violations
 
 
-def _variable_violations(bundle: Bundle, field: str) -> list[FieldViolation]:
+def _variable_violations(variables: Mapping[str, str], field: str) -> list[FieldViolation]:
     violations = []
-    for name, value in bundle.variables.items():
-        at = f"{field}.variables[{name[:128]!r}]"
+    for name, value in variables.items():
+        at = f"{field}[{name[:128]!r}]"
         if _VARIABLE.fullmatch(name) is None:
             violations.append(
                 FieldViolation(

@@ -10,6 +10,7 @@ from controlplane.domain.apps import SourceFile
 from controlplane.domain.deployments import DeploymentPhase
 from controlplane.domain.errors import StatusCode
 from controlplane.domain.projects import Environment
+from controlplane.domain.variables import SealedVariables
 from controlplane.domain.workloads import Diagnostic, ServiceStatus
 
 # `CommandOutcome.reason` of a deploy that the agent stopped because a newer one of the same app arrived.
@@ -74,7 +75,10 @@ class DeleteEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class DeployApp:
-    """Roll out a revision. Also what a plan is asked for, with `deployment` empty."""
+    """Roll out a revision. Also what a plan is asked for, with `deployment` empty.
+
+    As the outbox hands it out, the variables are `sealed`; they are opened when the command is sent, and never kept open.
+    """
 
     kind: ClassVar[str] = "deploy_app"
     environment: EnvironmentSpec
@@ -86,6 +90,8 @@ class DeployApp:
     files: tuple[SourceFile, ...] = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
     progress_deadline_seconds: int
+    secret_variables: tuple[str, ...] = ()
+    sealed: SealedVariables | None = None
 
 
 @dataclass(frozen=True, slots=True)

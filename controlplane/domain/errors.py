@@ -341,6 +341,13 @@ class SetupCodeInvalid(SkerryError):
     reason = "SETUP_CODE_INVALID"
 
 
+class SecretUnavailable(SkerryError):
+    """A variable's value cannot be decrypted, so nothing is done with it."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "SECRET_UNAVAILABLE"
+
+
 class RemoteError(SkerryError):
     """What the agent ended a stream with, when the reason is none of the above or carries another code.
 
@@ -389,6 +396,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         RateLimited,
         LastOwner,
         SetupCodeInvalid,
+        SecretUnavailable,
     )
 }
 

@@ -52,6 +52,7 @@ def deploy_app(value: commands.DeployApp) -> command_pb2.DeployApp:
         files=[command_pb2.File(path=file.path, content=file.content) for file in value.files],
         variables=value.variables,
         progress_deadline_seconds=value.progress_deadline_seconds,
+        secret_variables=value.secret_variables,
     )
 
 

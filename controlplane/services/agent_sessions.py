@@ -5,6 +5,7 @@ content, by a connection that was superseded meanwhile, or after a restart of th
 happens once.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -17,14 +18,18 @@ from controlplane.domain.commands import (
     CommandOutcome,
     CommandProgress,
     CommandState,
+    DeployApp,
 )
-from controlplane.domain.errors import AgentRefused, StorageUnavailable
+from controlplane.domain.errors import AgentRefused, SecretUnavailable, StorageUnavailable
+from controlplane.domain.names import AppName, RevisionName
 from controlplane.domain.reports import Report
+from controlplane.domain.sealing import Cipher
 from controlplane.services.agent_identities import AgentIdentities, Renewal
 from controlplane.services.outcomes import apply_outcome
 from controlplane.services.presence import Presence
 from controlplane.services.progress import apply_acknowledgement, apply_progress
 from controlplane.services.reports import apply_report
+from controlplane.services.snapshots import Snapshots
 from controlplane.store.database import Store
 
 _log = structlog.get_logger(__name__)
@@ -34,12 +39,19 @@ class AgentSessionService:
     """Connections, commands and reports of agents."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, presence: Presence, identities: AgentIdentities
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        presence: Presence,
+        identities: AgentIdentities,
+        cipher: Cipher,
     ) -> None:
         self._store = store
         self._clock = clock
         self._presence = presence
         self._identities = identities
+        self._snapshots = Snapshots(cipher)
 
     async def authenticate(self, certificate_der: bytes) -> AgentIdentity:
         """Who this certificate belongs to; the caller must still check the proof of its key.
@@ -109,10 +121,44 @@ class AgentSessionService:
         """Commands behind `after_seq` that have not ended, by sequence number; they are recorded as handed to the link.
 
         `after_seq` is the higher of what the agent's Hello said and what was sent on this connection: what lies behind it is
-        not in the agent's journal.
+        not in the agent's journal. A deploy whose variables cannot be decrypted ends here, and the agent never hears of it.
         """
         async with self._store.transaction() as tx:
-            return await tx.commands.take(cluster_uid, after_seq)
+            commands = await tx.commands.take(cluster_uid, after_seq)
+        opened = []
+        for command in commands:
+            try:
+                opened.append(self._opened(command))
+            except SecretUnavailable as error:
+                outcome = CommandOutcome(
+                    seq=command.seq,
+                    command_id=command.command_id,
+                    code=error.code,
+                    reason=error.reason,
+                    message=error.message,
+                    deploy=None,
+                )
+                await self.finished(cluster_uid, 0, outcome)
+        return opened
+
+    def _opened(self, command: Command) -> Command:
+        """The command as it is sent. Raises SecretUnavailable."""
+        body = command.body
+        if not isinstance(body, DeployApp) or body.sealed is None:
+            return command
+        place = body.environment
+        app = AppName(place.organization, place.project, place.environment, body.app)
+        what = str(RevisionName(app, body.revision))
+        variables = self._snapshots.open(body.sealed, body.app_uid, body.revision, what)
+        return dataclasses.replace(
+            command,
+            body=dataclasses.replace(
+                body,
+                variables=variables.values,
+                secret_variables=variables.secrets,
+                sealed=None,
+            ),
+        )
 
     async def pending_cancels(self, cluster_uid: str) -> Sequence[int]:
         """Sequence numbers of commands to be cancelled whose end the agent has not said: send CommandCancel for each.

@@ -14,6 +14,7 @@ from controlplane.domain.names import ANY, AppName, EnvironmentName, RevisionNam
 from controlplane.domain.operations import Operation, OperationKind
 from controlplane.domain.projects import Environment
 from controlplane.domain.requests import IdempotencyKey, Page, PageRequest, WatchEvent
+from controlplane.domain.sealing import Cipher
 from controlplane.domain.workloads import PlanResult, State
 from controlplane.services.changes import ChangeHub
 from controlplane.services.environments import existing_environment
@@ -25,6 +26,7 @@ from controlplane.services.outbox import Outbox
 from controlplane.services.ports import Agents
 from controlplane.services.presence import Presence
 from controlplane.services.rollouts import Rollouts, deploy_command
+from controlplane.services.snapshots import Snapshots
 from controlplane.services.targets import existing_app, never_joined, offline
 from controlplane.services.views import app_view, operation_view
 from controlplane.services.watching import Source, watch
@@ -45,6 +47,7 @@ class AppService:
         presence: Presence,
         agents: Agents,
         hub: ChangeHub,
+        cipher: Cipher,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -54,11 +57,12 @@ class AppService:
         self._hub = hub
         self._outbox = Outbox(ids=ids, agents=agents)
         self._rollouts = Rollouts(ids=ids, outbox=self._outbox)
+        self._snapshots = Snapshots(cipher)
 
     async def plan_app(self, parent: EnvironmentName, app_id: str, bundle: Bundle) -> PlanResult:
         """Ask the agent what a deploy would do; changes nothing.
 
-        Raises InvalidField, RequestTooLarge, NotFound, AgentNeverJoined, AgentOffline, DeadlineExceeded.
+        Raises InvalidField, RequestTooLarge, NotFound, AgentNeverJoined, AgentOffline, DeadlineExceeded, SecretUnavailable.
         """
         check_id("app_id", app_id, APP_ID_MAX)
         check_bundle(bundle)
@@ -67,12 +71,13 @@ class AppService:
             environment = await _deployable(tx, parent)
             app = await tx.apps.get(name)
             spec = EnvironmentSpec.of(environment, await links_of(tx, environment))
+            variables = await self._snapshots.take(tx, name, bundle)
         if not self._agents.is_connected(environment.cluster_uid):
             raise offline(environment.cluster)
         uid, revision = self._ids.new(), 1
         if app is not None:
             uid, revision = app.uid, app.wanted_revision + 1
-        deploy = deploy_command(spec, app_id, uid, revision, "", bundle)
+        deploy = deploy_command(spec, app_id, uid, revision, "", bundle, variables)
         return await self._agents.plan(environment.cluster_uid, deploy)
 
     async def deploy_app(
@@ -87,7 +92,7 @@ class AppService:
         """Record a revision and roll it out; makes the app when it does not exist. Takes the place of a rollout under way.
 
         Raises InvalidField, RequestTooLarge, NotFound (environment), EtagMismatch, AgentNeverJoined, ResourceInUse (app or
-        environment being deleted). With the agent away it succeeds and waits.
+        environment being deleted), SecretUnavailable (a variable that cannot be decrypted; nothing is recorded). With the agent away it succeeds and waits.
         """
         check_id("app_id", app_id, APP_ID_MAX)
         check_bundle(bundle)
@@ -103,7 +108,10 @@ class AppService:
                 await tx.apps.add(app)
             _check_not_deleting(app)
             check_etag(etag, app.etag, str(name))
-            revision = await tx.revisions.add(app, bundle, tx.now)
+            variables = await self._snapshots.take(tx, name, bundle)
+            revision = await tx.revisions.next_number(app.uid)
+            sealed = self._snapshots.seal(variables, app.uid, revision)
+            await tx.revisions.add(app, revision, bundle, sealed, tx.now)
             return await self._start(tx, environment, app, revision, OperationKind.DEPLOY)
 
         async with self._store.transaction() as tx:
@@ -114,7 +122,8 @@ class AppService:
     ) -> DeployStarted:
         """Deploy an earlier revision again; 0 means the newest one before the wanted one that was READY.
 
-        Raises InvalidField, NotFound (app, revision, or none that was READY), ResourceInUse, AgentNeverJoined.
+        It gets the variables that it was made with. Raises InvalidField, NotFound (app, revision, or none that was READY),
+        ResourceInUse, AgentNeverJoined, SecretUnavailable.
         """
         if revision < 0:
             raise InvalidField.of("revision", "must not be negative")
@@ -134,6 +143,7 @@ class AppService:
                 )
             if await tx.revisions.get(app, number) is None:
                 raise NotFound(str(RevisionName(name, number)))
+            await self._snapshots.check_revision(tx, RevisionName(name, number), app.uid)
             return await self._start(tx, environment, app, number, OperationKind.ROLLBACK)
 
         async with self._store.transaction() as tx:

@@ -12,13 +12,15 @@ from controlplane.domain.clusters import ConnectionState
 from controlplane.domain.commands import EnvironmentSpec
 from controlplane.domain.errors import InvalidField
 from controlplane.domain.ids import APP_ID_MAX, check_id
-from controlplane.domain.names import EnvironmentName
+from controlplane.domain.names import AppName, EnvironmentName
 from controlplane.domain.projects import Environment
+from controlplane.domain.sealing import Cipher
 from controlplane.domain.workloads import CheckResult
 from controlplane.services.environments import existing_environment
 from controlplane.services.ports import Agents
 from controlplane.services.presence import Presence
 from controlplane.services.rollouts import deploy_command
+from controlplane.services.snapshots import Snapshots
 from controlplane.services.targets import never_joined, offline
 from controlplane.store.database import Store
 
@@ -30,8 +32,9 @@ _UNNAMED = "app"
 class CheckService:
     """Use cases of editors."""
 
-    def __init__(self, *, store: Store, presence: Presence, agents: Agents) -> None:
+    def __init__(self, *, store: Store, presence: Presence, agents: Agents, cipher: Cipher) -> None:
         self._store = store
+        self._snapshots = Snapshots(cipher)
         self._presence = presence
         self._agents = agents
 
@@ -40,15 +43,18 @@ class CheckService:
     ) -> CheckResult:
         """What there is to say about the project; an app without an id yet is `app`.
 
-        Raises InvalidField, RequestTooLarge, NotFound, AgentNeverJoined, AgentOffline, DeadlineExceeded.
+        Raises InvalidField, RequestTooLarge, NotFound, AgentNeverJoined, AgentOffline, DeadlineExceeded, SecretUnavailable.
         """
         if app_id:
             check_id("app_id", app_id, APP_ID_MAX)
         check_bundle(bundle)
         _check_profiles(profiles)
         environment = await self._reachable(parent)
+        app = AppName(parent.organization, parent.project, parent.environment, app_id or _UNNAMED)
+        async with self._store.reading() as tx:
+            variables = await self._snapshots.take(tx, app, bundle)
         deploy = deploy_command(
-            EnvironmentSpec.of(environment), app_id or _UNNAMED, "", 0, "", bundle
+            EnvironmentSpec.of(environment), app.app, "", 0, "", bundle, variables
         )
         return await self._agents.check(environment.cluster_uid, deploy, profiles)
 

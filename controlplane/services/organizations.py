@@ -68,6 +68,7 @@ class OrganizationService:
                 raise ResourceInUse(f"{name} still has {count} projects: delete those first")
             await tx.organizations.delete(organization.uid)
             await tx.bindings.forget_scope(str(name))
+            await tx.variables.forget_scope(str(name))
             return True
 
         async with self._store.transaction() as tx:

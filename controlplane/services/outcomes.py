@@ -110,6 +110,7 @@ async def forget_environment(tx: Transaction, environment: Environment) -> None:
         await tx.apps.delete(app)
     await tx.environments.delete(environment.uid)
     await tx.bindings.forget_scope(str(environment.name))
+    await tx.variables.forget_scope(str(environment.name))
 
 
 async def _save_environment(
@@ -139,6 +140,7 @@ async def _app_deleted(tx: Transaction, record: CommandRecord, outcome: CommandO
         return
     if outcome.code is StatusCode.OK:
         await tx.apps.delete(app)
+        await tx.variables.forget_scope(str(app.name))
         return
     await tx.apps.save(
         dataclasses.replace(

@@ -69,6 +69,7 @@ class ProjectService:
                 raise ResourceInUse(f"{name} still has {count} environments: delete those first")
             await tx.projects.delete(project.uid)
             await tx.bindings.forget_scope(str(name))
+            await tx.variables.forget_scope(str(name))
             return True
 
         async with self._store.transaction() as tx:

@@ -18,6 +18,7 @@ from controlplane.domain.workloads import State
 from controlplane.services.linking import links_of
 from controlplane.services.operations import new_operation
 from controlplane.services.outbox import Outbox
+from controlplane.services.snapshots import Snapshot
 from controlplane.services.views import with_condition
 from controlplane.store.transaction import Transaction
 
@@ -92,8 +93,9 @@ def deploy_command(
     revision: int,
     deployment: str,
     bundle: Bundle | None = None,
+    variables: Snapshot | None = None,
 ) -> DeployApp:
-    """What the agent is asked. Without a bundle the outbox puts the revision's files in when the command is sent."""
+    """What the agent is asked. Without a bundle the outbox puts in what the revision holds when the command is sent."""
     return DeployApp(
         environment=environment,
         app=app,
@@ -102,8 +104,9 @@ def deploy_command(
         deployment=deployment,
         compose_files=() if bundle is None else bundle.compose_files,
         files=() if bundle is None else bundle.files,
-        variables={} if bundle is None else bundle.variables,
+        variables={} if variables is None else variables.values,
         progress_deadline_seconds=PROGRESS_DEADLINE_SECONDS,
+        secret_variables=() if variables is None else variables.secrets,
     )
 
 

@@ -240,14 +240,16 @@ class CommandRepository(Repository):
                 body,
                 compose_files=await self._revisions.compose_files(row.app_uid, body.revision),
                 files=await self._revisions.files(row.app_uid, body.revision),
-                variables=await self._revisions.variables(row.app_uid, body.revision),
+                sealed=await self._revisions.variables(row.app_uid, body.revision),
             )
         return Command(row.seq, row.command_id, row.cluster_uid, row.deadline, body)
 
 
 def _stored(body: CommandBody) -> dict[str, Any]:
     if isinstance(body, DeployApp):
-        body = dataclasses.replace(body, compose_files=(), files=(), variables={})
+        body = dataclasses.replace(
+            body, compose_files=(), files=(), variables={}, secret_variables=(), sealed=None
+        )
     stored: dict[str, Any] = encode(body)
     return stored
 

@@ -283,9 +283,30 @@ revisions = Table(
     Column("app_uid", ForeignKey("apps.uid", ondelete="CASCADE"), primary_key=True),
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("compose_files", JSON, nullable=False),
-    Column("variables", JSON, nullable=False),
     Column("was_ready", Boolean, nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
+    # Where each variable came from; the values are all in one box.
+    Column("variable_sources", JSON, nullable=False, server_default="[]"),
+    Column("variables_key_id", String(40), index=True),
+    Column("variables_box", LargeBinary),
+)
+
+# Scopes are names: what they name may be made later (an app). Values are in the boxes, encrypted.
+variables = Table(
+    "variables",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("secret", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("key_id", String(40), nullable=False, index=True),
+    Column("box", LargeBinary, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("update_time", UtcDateTime, nullable=False),
+    UniqueConstraint("scope", "key"),
 )
 
 revision_files = Table(

@@ -35,6 +35,7 @@ from controlplane.store.projects import ProjectRepository
 from controlplane.store.revisions import RevisionRepository
 from controlplane.store.setup_codes import SetupCodeRepository
 from controlplane.store.tokens import TokenRepository
+from controlplane.store.variables import VariableRepository
 
 
 class Transaction:
@@ -56,6 +57,7 @@ class Transaction:
         self.agent_identities = AgentIdentityRepository(connection, sealed, writable=writable)
         self.apps = AppRepository(connection, sealed, self.changes, writable=writable)
         self.revisions = RevisionRepository(connection, sealed, writable=writable)
+        self.variables = VariableRepository(connection, sealed, writable=writable)
         self.deployments = DeploymentRepository(connection, sealed, self.changes, writable=writable)
         self.operations = OperationRepository(connection, sealed, self.changes, writable=writable)
         self.commands = CommandRepository(

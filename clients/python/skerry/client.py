@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from skerry.services.sessions import Sessions
     from skerry.services.terminals import Terminals
     from skerry.services.users import Users
+    from skerry.services.variables import Variables
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -170,6 +171,11 @@ class Client:
     def audit(self) -> Audit:
         """The audit log."""
         return cast("Audit", self._service("audit").Audit(self._calls, self._channel))
+
+    @functools.cached_property
+    def variables(self) -> Variables:
+        """Variables and secrets."""
+        return cast("Variables", self._service("variables").Variables(self._calls, self._channel))
 
     def _service(self, name: str) -> Any:
         """A module of `skerry.services`, loaded when it is first used: each brings the messages of its

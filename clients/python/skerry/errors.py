@@ -78,6 +78,7 @@ class ErrorReason(StrEnum):
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     LAST_OWNER = "LAST_OWNER"
     SETUP_CODE_INVALID = "SETUP_CODE_INVALID"
+    SECRET_UNAVAILABLE = "SECRET_UNAVAILABLE"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def bundle(message: app_pb2.Bundle) -> Bundle:
         compose_files=tuple(message.compose_files),
         files=tuple(SourceFile(path=file.path, content=file.content) for file in message.files),
         variables=dict(message.variables),
+        default_variables=dict(message.default_variables),
     )
 
 

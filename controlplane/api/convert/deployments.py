@@ -39,7 +39,16 @@ def revision(value: Revision) -> deployment_pb2.Revision:
         revision=value.name.revision,
         files=[app_pb2.BundleFile(path=file.path, content=file.content) for file in value.files],
         compose_files=value.compose_files,
-        variable_names=value.variable_names,
+        variable_names=[source.key for source in value.variables],
+        variables=[
+            deployment_pb2.RevisionVariable(
+                key=source.key,
+                secret=source.secret,
+                source=f"{source.scope}/variables/{source.key}" if source.scope else "",
+                version=source.version,
+            )
+            for source in value.variables
+        ],
         was_ready=value.was_ready,
         create_time=common.timestamp(value.create_time),
     )

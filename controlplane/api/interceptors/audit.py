@@ -132,8 +132,10 @@ class Audit:
 
 
 def details_of(request: Message) -> dict[str, str]:
-    """What of a request may stand in the log; one level of nesting deep, and of a command only the program."""
+    """What of a request may stand in the log; one level of nesting deep, of a command only the program, of variables only the names."""
     found: dict[str, str] = {}
+    if keys := _keys(request):
+        found["keys"] = ", ".join(keys)[:_VALUE_MAX]
     for descriptor, value in request.ListFields():
         if descriptor.message_type is not None and not descriptor.is_repeated:
             found.update({k: v for k, v in _scalars(value).items() if k not in found})
@@ -151,3 +153,16 @@ def _scalars(message: Any) -> dict[str, str]:
     if message.DESCRIPTOR.name == "ExecStart" and message.command:
         found["program"] = message.command[0].rpartition("/")[2][:_VALUE_MAX]
     return found
+
+
+def _keys(request: Any) -> list[str]:
+    """The names of the variables that a request sets or deletes."""
+    keys: list[str] = []
+    for descriptor, value in request.ListFields():
+        if descriptor.is_repeated and descriptor.name == "keys":
+            keys += [str(key) for key in value]
+        elif (
+            descriptor.message_type is not None and descriptor.message_type.name == "VariableValue"
+        ):
+            keys += [str(item.key) for item in value]
+    return keys

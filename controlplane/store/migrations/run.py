@@ -16,15 +16,16 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from controlplane.domain.errors import StorageUnavailable
+from controlplane.domain.sealing import Cipher
 from controlplane.store.failures import translated
 
 _log = structlog.get_logger(__name__)
 
 
-def migrate(path: Path) -> None:
+def migrate(path: Path, cipher: Cipher | None = None) -> None:
     """Make the database if it is not there, and run what migrations it lacks, each in one transaction. Blocking.
 
-    Two processes that start at once do it one after the other. Raises StorageUnavailable when the database cannot be
+    The cipher encrypts what an older version kept in clear; a new database needs none. Two processes that start at once do it one after the other. Raises StorageUnavailable when the database cannot be
     written, is damaged, or was made by a newer version.
     """
     with _locked(path), translated():
@@ -36,6 +37,7 @@ def migrate(path: Path) -> None:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 config = configuration()
                 config.attributes["connection"] = connection
+                config.attributes["cipher"] = cipher
                 command.upgrade(config, "head")
                 connection.commit()
         except CommandError as error:
@@ -85,4 +87,6 @@ def _set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.execute("PRAGMA journal_mode=WAL")
+    # What a migration encrypts must not stay behind in free pages.
+    cursor.execute("PRAGMA secure_delete=ON")
     cursor.close()

@@ -190,6 +190,11 @@ async def test_without_a_token_nothing_but_the_login_is_admitted(tmp_path: Path)
 
 
 def test_viewers_read_and_nothing_else() -> None:
-    reading = {Permission.RESOURCES_READ, Permission.LOGS_READ, Permission.MEMBERS_READ}
+    reading = {
+        Permission.RESOURCES_READ,
+        Permission.LOGS_READ,
+        Permission.MEMBERS_READ,
+        Permission.VARIABLES_READ,
+    }
     changing = {rule.permission for rule in RULES.values() if rule.audited}
     assert not reading & changing

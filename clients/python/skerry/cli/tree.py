@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cluster": ("cluster", "Clusters, their join tokens and add-ons."),
     "project": ("project", "Projects: create, list, get, delete."),
     "env": ("env", "Environments: create, list, get, link, delete."),
+    "variable": ("variable", "Variables for ${…} in compose files: set, list, import, delete."),
+    "secret": ("secret", "Secrets: variables whose values are never shown: set, list, delete."),
     "organization": ("organization", "Organizations: create, list, delete."),
     "user": ("user", "Users: create, list, disable, enable, reset the password, delete."),
     "group": ("group", "Groups of users: create, list, add, remove, delete."),

@@ -43,7 +43,7 @@ async def test_variables_go_to_the_agent_and_not_into_revisions_shown(world: Wor
     assert isinstance(command.body, DeployApp)
     assert dict(command.body.variables) == {"PASSWORD": "hunter2"}
     revision = await world.deployments.get_revision(RevisionName(WEB, 2))
-    assert revision.variable_names == ("PASSWORD",)
+    assert [source.key for source in revision.variables] == ["PASSWORD"]
     assert "hunter2" not in repr(revision) + repr(command)
 
 

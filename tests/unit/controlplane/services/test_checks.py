@@ -11,7 +11,9 @@ from tests.unit.controlplane.services.world import PROD, World, bundle
 
 @pytest.fixture
 def checks(world: World) -> CheckService:
-    return CheckService(store=world.store, presence=world.presence, agents=world.agents)
+    return CheckService(
+        store=world.store, presence=world.presence, agents=world.agents, cipher=world.keyring
+    )
 
 
 async def test_a_check_asks_the_agent_and_keeps_nothing(world: World, checks: CheckService) -> None:

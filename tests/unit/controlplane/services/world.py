@@ -30,6 +30,7 @@ from controlplane.domain.names import (
 )
 from controlplane.domain.requests import IdempotencyKey
 from controlplane.domain.tokens import Principal
+from controlplane.keyring.keyring import Keyring
 from controlplane.services.access import AccessService
 from controlplane.services.addons import AddOnService
 from controlplane.services.agent_identities import AgentIdentities
@@ -56,6 +57,7 @@ from controlplane.services.setup import SetupService
 from controlplane.services.terminals import TerminalService
 from controlplane.services.token_maker import TokenMaker
 from controlplane.services.users import UserService
+from controlplane.services.variables import VariableService
 from controlplane.store.database import Store
 from controlplane.store.migrations.run import migrate
 from tests.fakes.agents import FakeAgents, FakeAuthority
@@ -80,6 +82,7 @@ class World:
         self.ids = UlidSource(self.clock, lambda n: next(counter).to_bytes(n, "big"))
         self.agents = FakeAgents()
         self.ca = FakeAuthority(self.clock)
+        self.keyring = Keyring.create(path.with_name("keyring.json"), self.clock.now())
         self.store = Store(path, clock=self.clock, on_commit=self.hub.publish)
         store, clk, ids, hub, agents = self.store, self.clock, self.ids, self.hub, self.agents
         self.presence = presence = Presence(store=store, clock=clk)
@@ -112,8 +115,15 @@ class World:
             store=store, ids=ids, presence=presence, agents=agents
         )
         self.apps = AppService(
-            store=store, clock=clk, ids=ids, presence=presence, agents=agents, hub=hub
+            store=store,
+            clock=clk,
+            ids=ids,
+            presence=presence,
+            agents=agents,
+            hub=hub,
+            cipher=self.keyring,
         )
+        self.variables = VariableService(store=store, ids=ids, cipher=self.keyring)
         self.deployments = DeploymentService(store=store, clock=clk, hub=hub)
         self.operations = OperationService(
             store=store, clock=clk, ids=ids, presence=presence, agents=agents, hub=hub
@@ -127,7 +137,11 @@ class World:
             store=store, clock=clk, ca=self.ca, agents=agents, presence=presence
         )
         self.sessions = AgentSessionService(
-            store=store, clock=clk, presence=presence, identities=self.identities
+            store=store,
+            clock=clk,
+            presence=presence,
+            identities=self.identities,
+            cipher=self.keyring,
         )
 
     async def start(self) -> None:
@@ -163,6 +177,11 @@ class World:
         """A project and an environment in it."""
         await self.projects.create_project(ORGANIZATION, name.project)
         await self.environments.create_environment(name.parent, name.environment)
+
+    async def environment_on_home(self) -> None:
+        """The same, with the cluster that it needs."""
+        await self.joined_cluster()
+        await self.environment()
 
     async def deployed(self) -> tuple["Agent", DeployStarted]:
         """A connected agent and a first deploy that it has not taken yet; the environment stands."""

@@ -266,6 +266,7 @@ class DeployApp(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
     PROGRESS_DEADLINE_SECONDS_FIELD_NUMBER: _builtins.int
+    SECRET_VARIABLES_FIELD_NUMBER: _builtins.int
     app: _builtins.str
     """The app's id."""
     app_uid: _builtins.str
@@ -292,6 +293,10 @@ class DeployApp(_message.Message):
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Interpolation variables."""
 
+    @_builtins.property
+    def secret_variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which of the variables are secret: their values stay out of whatever is said about the deploy."""
+
     def __init__(
         self,
         *,
@@ -304,10 +309,11 @@ class DeployApp(_message.Message):
         files: _abc.Iterable[Global___File] | None = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         progress_deadline_seconds: _builtins.int = ...,
+        secret_variables: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "app_uid", b"app_uid", "compose_files", b"compose_files", "deployment", b"deployment", "environment", b"environment", "files", b"files", "progress_deadline_seconds", b"progress_deadline_seconds", "revision", b"revision", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "app_uid", b"app_uid", "compose_files", b"compose_files", "deployment", b"deployment", "environment", b"environment", "files", b"files", "progress_deadline_seconds", b"progress_deadline_seconds", "revision", b"revision", "secret_variables", b"secret_variables", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -265,9 +265,30 @@ class Bundle(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class DefaultVariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     COMPOSE_FILES_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
+    DEFAULT_VARIABLES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def compose_files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths of the compose files, in order: later ones override earlier ones."""
@@ -278,7 +299,15 @@ class Bundle(_message.Message):
 
     @_builtins.property
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Variables for interpolation; they win over the bundle's `.env`. Kept with the revision, never in a reply."""
+        """Variables for interpolation that were asked for explicitly, as in an env file: they win over everything else. Kept with the revision,
+        encrypted, never in a reply.
+        """
+
+    @_builtins.property
+    def default_variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Variables that happened to be there, as in the caller's shell: they win over the bundle's `.env`, and variables that are set on the
+        server win over them. Kept as the others.
+        """
 
     def __init__(
         self,
@@ -286,10 +315,11 @@ class Bundle(_message.Message):
         compose_files: _abc.Iterable[_builtins.str] | None = ...,
         files: _abc.Iterable[Global___BundleFile] | None = ...,
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        default_variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compose_files", b"compose_files", "files", b"files", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compose_files", b"compose_files", "default_variables", b"default_variables", "files", b"files", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

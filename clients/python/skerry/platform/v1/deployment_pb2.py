@@ -28,7 +28,7 @@ from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__
 from skerry.platform.v1 import state_pb2 as skerry_dot_platform_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#skerry/platform/v1/deployment.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskerry/platform/v1/app.proto\x1a\x1dskerry/platform/v1/rule.proto\x1a\x1eskerry/platform/v1/state.proto\"\xbe\x03\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x32\n\x05phase\x18\x03 \x01(\x0e\x32#.skerry.platform.v1.DeploymentPhase\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x33\n\x08services\x18\x06 \x03(\x0b\x32!.skerry.platform.v1.ServiceStatus\x12\x33\n\x0b\x64iagnostics\x18\x07 \x03(\x0b\x32\x1e.skerry.platform.v1.Diagnostic\x12\x17\n\x0fobjects_applied\x18\x08 \x01(\x05\x12\x15\n\robjects_total\x18\t \x01(\x05\x12\x11\n\toperation\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcc\x01\n\x08Revision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12-\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x1e.skerry.platform.v1.BundleFile\x12\x15\n\rcompose_files\x18\x04 \x03(\t\x12\x16\n\x0evariable_names\x18\x05 \x03(\t\x12\x11\n\twas_ready\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"$\n\x14GetDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x15GetDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.skerry.platform.v1.Deployment\"O\n\x16ListDeploymentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.skerry.platform.v1.Deployment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16WatchDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.skerry.platform.v1.Deployment\"\"\n\x12GetRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x13GetRevisionResponse\x12.\n\x08revision\x18\x01 \x01(\x0b\x32\x1c.skerry.platform.v1.Revision\"M\n\x14ListRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x15ListRevisionsResponse\x12/\n\trevisions\x18\x01 \x03(\x0b\x32\x1c.skerry.platform.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xc8\x02\n\x0f\x44\x65ploymentPhase\x12 \n\x1c\x44\x45PLOYMENT_PHASE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45PLOYMENT_PHASE_QUEUED\x10\x01\x12\x1d\n\x19\x44\x45PLOYMENT_PHASE_PLANNING\x10\x02\x12\x1d\n\x19\x44\x45PLOYMENT_PHASE_APPLYING\x10\x03\x12 \n\x1c\x44\x45PLOYMENT_PHASE_ROLLING_OUT\x10\x04\x12\x1c\n\x18\x44\x45PLOYMENT_PHASE_PRUNING\x10\x05\x12\x1a\n\x16\x44\x45PLOYMENT_PHASE_READY\x10\x06\x12\x1b\n\x17\x44\x45PLOYMENT_PHASE_FAILED\x10\x07\x12\x1e\n\x1a\x44\x45PLOYMENT_PHASE_CANCELLED\x10\x08\x12\x1f\n\x1b\x44\x45PLOYMENT_PHASE_SUPERSEDED\x10\t2\xe3\x04\n\x11\x44\x65ploymentService\x12r\n\rGetDeployment\x12(.skerry.platform.v1.GetDeploymentRequest\x1a).skerry.platform.v1.GetDeploymentResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12z\n\x0fListDeployments\x12*.skerry.platform.v1.ListDeploymentsRequest\x1a+.skerry.platform.v1.ListDeploymentsResponse\"\x0e\xea\xe0\x18\n\x08\x01\x12\x06parent\x12z\n\x0fWatchDeployment\x12*.skerry.platform.v1.WatchDeploymentRequest\x1a+.skerry.platform.v1.WatchDeploymentResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name0\x01\x12l\n\x0bGetRevision\x12&.skerry.platform.v1.GetRevisionRequest\x1a\'.skerry.platform.v1.GetRevisionResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12t\n\rListRevisions\x12(.skerry.platform.v1.ListRevisionsRequest\x1a).skerry.platform.v1.ListRevisionsResponse\"\x0e\xea\xe0\x18\n\x08\x01\x12\x06parentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#skerry/platform/v1/deployment.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cskerry/platform/v1/app.proto\x1a\x1dskerry/platform/v1/rule.proto\x1a\x1eskerry/platform/v1/state.proto\"\xbe\x03\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x32\n\x05phase\x18\x03 \x01(\x0e\x32#.skerry.platform.v1.DeploymentPhase\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x33\n\x08services\x18\x06 \x03(\x0b\x32!.skerry.platform.v1.ServiceStatus\x12\x33\n\x0b\x64iagnostics\x18\x07 \x03(\x0b\x32\x1e.skerry.platform.v1.Diagnostic\x12\x17\n\x0fobjects_applied\x18\x08 \x01(\x05\x12\x15\n\robjects_total\x18\t \x01(\x05\x12\x11\n\toperation\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x02\n\x08Revision\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12-\n\x05\x66iles\x18\x03 \x03(\x0b\x32\x1e.skerry.platform.v1.BundleFile\x12\x15\n\rcompose_files\x18\x04 \x03(\t\x12\x16\n\x0evariable_names\x18\x05 \x03(\t\x12\x11\n\twas_ready\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\tvariables\x18\x08 \x03(\x0b\x32$.skerry.platform.v1.RevisionVariable\"P\n\x10RevisionVariable\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\x08\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\"$\n\x14GetDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x15GetDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.skerry.platform.v1.Deployment\"O\n\x16ListDeploymentsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.skerry.platform.v1.Deployment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16WatchDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.skerry.platform.v1.Deployment\"\"\n\x12GetRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x13GetRevisionResponse\x12.\n\x08revision\x18\x01 \x01(\x0b\x32\x1c.skerry.platform.v1.Revision\"M\n\x14ListRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x15ListRevisionsResponse\x12/\n\trevisions\x18\x01 \x03(\x0b\x32\x1c.skerry.platform.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xc8\x02\n\x0f\x44\x65ploymentPhase\x12 \n\x1c\x44\x45PLOYMENT_PHASE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45PLOYMENT_PHASE_QUEUED\x10\x01\x12\x1d\n\x19\x44\x45PLOYMENT_PHASE_PLANNING\x10\x02\x12\x1d\n\x19\x44\x45PLOYMENT_PHASE_APPLYING\x10\x03\x12 \n\x1c\x44\x45PLOYMENT_PHASE_ROLLING_OUT\x10\x04\x12\x1c\n\x18\x44\x45PLOYMENT_PHASE_PRUNING\x10\x05\x12\x1a\n\x16\x44\x45PLOYMENT_PHASE_READY\x10\x06\x12\x1b\n\x17\x44\x45PLOYMENT_PHASE_FAILED\x10\x07\x12\x1e\n\x1a\x44\x45PLOYMENT_PHASE_CANCELLED\x10\x08\x12\x1f\n\x1b\x44\x45PLOYMENT_PHASE_SUPERSEDED\x10\t2\xe3\x04\n\x11\x44\x65ploymentService\x12r\n\rGetDeployment\x12(.skerry.platform.v1.GetDeploymentRequest\x1a).skerry.platform.v1.GetDeploymentResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12z\n\x0fListDeployments\x12*.skerry.platform.v1.ListDeploymentsRequest\x1a+.skerry.platform.v1.ListDeploymentsResponse\"\x0e\xea\xe0\x18\n\x08\x01\x12\x06parent\x12z\n\x0fWatchDeployment\x12*.skerry.platform.v1.WatchDeploymentRequest\x1a+.skerry.platform.v1.WatchDeploymentResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name0\x01\x12l\n\x0bGetRevision\x12&.skerry.platform.v1.GetRevisionRequest\x1a\'.skerry.platform.v1.GetRevisionResponse\"\x0c\xea\xe0\x18\x08\x08\x01\x12\x04name\x12t\n\rListRevisions\x12(.skerry.platform.v1.ListRevisionsRequest\x1a).skerry.platform.v1.ListRevisionsResponse\"\x0e\xea\xe0\x18\n\x08\x01\x12\x06parentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,32 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYMENTSERVICE'].methods_by_name['GetRevision']._serialized_options = b'\352\340\030\010\010\001\022\004name'
   _globals['_DEPLOYMENTSERVICE'].methods_by_name['ListRevisions']._loaded_options = None
   _globals['_DEPLOYMENTSERVICE'].methods_by_name['ListRevisions']._serialized_options = b'\352\340\030\n\010\001\022\006parent'
-  _globals['_DEPLOYMENTPHASE']._serialized_start=1547
-  _globals['_DEPLOYMENTPHASE']._serialized_end=1875
+  _globals['_DEPLOYMENTPHASE']._serialized_start=1686
+  _globals['_DEPLOYMENTPHASE']._serialized_end=2014
   _globals['_DEPLOYMENT']._serialized_start=186
   _globals['_DEPLOYMENT']._serialized_end=632
   _globals['_REVISION']._serialized_start=635
-  _globals['_REVISION']._serialized_end=839
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=841
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=877
-  _globals['_GETDEPLOYMENTRESPONSE']._serialized_start=879
-  _globals['_GETDEPLOYMENTRESPONSE']._serialized_end=954
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=956
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1035
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=1037
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=1140
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1142
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1180
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1182
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1259
-  _globals['_GETREVISIONREQUEST']._serialized_start=1261
-  _globals['_GETREVISIONREQUEST']._serialized_end=1295
-  _globals['_GETREVISIONRESPONSE']._serialized_start=1297
-  _globals['_GETREVISIONRESPONSE']._serialized_end=1366
-  _globals['_LISTREVISIONSREQUEST']._serialized_start=1368
-  _globals['_LISTREVISIONSREQUEST']._serialized_end=1445
-  _globals['_LISTREVISIONSRESPONSE']._serialized_start=1447
-  _globals['_LISTREVISIONSRESPONSE']._serialized_end=1544
-  _globals['_DEPLOYMENTSERVICE']._serialized_start=1878
-  _globals['_DEPLOYMENTSERVICE']._serialized_end=2489
+  _globals['_REVISION']._serialized_end=896
+  _globals['_REVISIONVARIABLE']._serialized_start=898
+  _globals['_REVISIONVARIABLE']._serialized_end=978
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=980
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1016
+  _globals['_GETDEPLOYMENTRESPONSE']._serialized_start=1018
+  _globals['_GETDEPLOYMENTRESPONSE']._serialized_end=1093
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1095
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1174
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=1176
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=1279
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1281
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1319
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1321
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1398
+  _globals['_GETREVISIONREQUEST']._serialized_start=1400
+  _globals['_GETREVISIONREQUEST']._serialized_end=1434
+  _globals['_GETREVISIONRESPONSE']._serialized_start=1436
+  _globals['_GETREVISIONRESPONSE']._serialized_end=1505
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=1507
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=1584
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=1586
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=1683
+  _globals['_DEPLOYMENTSERVICE']._serialized_start=2017
+  _globals['_DEPLOYMENTSERVICE']._serialized_end=2628
 # @@protoc_insertion_point(module_scope)

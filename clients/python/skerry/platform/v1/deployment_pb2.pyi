@@ -167,6 +167,7 @@ class Revision(_message.Message):
     VARIABLE_NAMES_FIELD_NUMBER: _builtins.int
     WAS_READY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`…/apps/{app}/revisions/{revision}`."""
     revision: _builtins.int
@@ -183,11 +184,15 @@ class Revision(_message.Message):
 
     @_builtins.property
     def variable_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the variables given, without their values."""
+        """The names of the variables it was made with, without their values."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
+
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisionVariable]:
+        """The same variables with where they came from, by key."""
 
     def __init__(
         self,
@@ -199,14 +204,49 @@ class Revision(_message.Message):
         variable_names: _abc.Iterable[_builtins.str] | None = ...,
         was_ready: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        variables: _abc.Iterable[Global___RevisionVariable] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compose_files", b"compose_files", "create_time", b"create_time", "files", b"files", "name", b"name", "revision", b"revision", "variable_names", b"variable_names", "was_ready", b"was_ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compose_files", b"compose_files", "create_time", b"create_time", "files", b"files", "name", b"name", "revision", b"revision", "variable_names", b"variable_names", "variables", b"variables", "was_ready", b"was_ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Revision: _TypeAlias = Revision  # noqa: Y015
+
+@_typing.final
+class RevisionVariable(_message.Message):
+    """RevisionVariable says which value of a variable a revision was made with, and never the value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """`DATABASE_URL`."""
+    secret: _builtins.bool
+    """Whether it is a secret."""
+    source: _builtins.str
+    """The variable that it was taken from: `organizations/acme/variables/DATABASE_URL`; empty when the deploy brought it."""
+    version: _builtins.int
+    """The version that the variable had; 0 when the deploy brought it."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        secret: _builtins.bool = ...,
+        source: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "secret", b"secret", "source", b"source", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisionVariable: _TypeAlias = RevisionVariable  # noqa: Y015
 
 @_typing.final
 class GetDeploymentRequest(_message.Message):

@@ -96,6 +96,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 80
     """The caller, or their address, makes too many calls: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
+    ERROR_REASON_SECRET_UNAVAILABLE: _ErrorReason.ValueType  # 100
+    """A variable's value cannot be decrypted, so nothing was sent to the cluster: the keyring lacks its key, or the database was changed. The
+    metadata names the variable: set it again, or restore the keyring (FAILED_PRECONDITION).
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the `google.rpc.ErrorInfo` detail (domain `skerry.dev`) that every failed call carries.
@@ -176,4 +180,8 @@ ERROR_REASON_AGENT_REVOKED: ErrorReason.ValueType  # 60
 """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 80
 """The caller, or their address, makes too many calls: wait (RESOURCE_EXHAUSTED, with RetryInfo)."""
+ERROR_REASON_SECRET_UNAVAILABLE: ErrorReason.ValueType  # 100
+"""A variable's value cannot be decrypted, so nothing was sent to the cluster: the keyring lacks its key, or the database was changed. The
+metadata names the variable: set it again, or restore the keyring (FAILED_PRECONDITION).
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dskerry/platform/v1/rule.proto\x12\x12skerry.platform.v1\x1a google/protobuf/descriptor.proto\"\xd9\x01\n\x04Rule\x12\x32\n\npermission\x18\x01 \x01(\x0e\x32\x1e.skerry.platform.v1.Permission\x12\x10\n\x08resource\x18\x02 \x01(\t\x12<\n\x14protected_permission\x18\x03 \x01(\x0e\x32\x1e.skerry.platform.v1.Permission\x12*\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0e\x32\x1a.skerry.platform.v1.Access\x12\x10\n\x08\x66iltered\x18\x05 \x01(\x08\x12\x0f\n\x07\x61udited\x18\x06 \x01(\x08*\x88\x04\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1d\n\x19PERMISSION_RESOURCES_READ\x10\x01\x12\x18\n\x14PERMISSION_LOGS_READ\x10\x02\x12\x1a\n\x16PERMISSION_APPS_DEPLOY\x10\x03\x12$\n PERMISSION_APPS_DEPLOY_PROTECTED\x10\x04\x12\x1e\n\x1aPERMISSION_CONTAINERS_EXEC\x10\x05\x12(\n$PERMISSION_CONTAINERS_EXEC_PROTECTED\x10\x06\x12\x1c\n\x18PERMISSION_SECRETS_WRITE\x10\x07\x12\"\n\x1ePERMISSION_ENVIRONMENTS_MANAGE\x10\x08\x12\x1e\n\x1aPERMISSION_PROJECTS_MANAGE\x10\t\x12#\n\x1fPERMISSION_ORGANIZATIONS_MANAGE\x10\n\x12\x1d\n\x19PERMISSION_MEMBERS_MANAGE\x10\x0b\x12\x19\n\x15PERMISSION_AUDIT_READ\x10\x0c\x12\x1e\n\x1aPERMISSION_CLUSTERS_MANAGE\x10\r\x12\x1b\n\x17PERMISSION_USERS_MANAGE\x10\x0e\x12\x1b\n\x17PERMISSION_MEMBERS_READ\x10\x0f*C\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x0e\n\nACCESS_OWN\x10\x01\x12\x11\n\rACCESS_PUBLIC\x10\x02:H\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\x0b\x32\x18.skerry.platform.v1.Ruleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dskerry/platform/v1/rule.proto\x12\x12skerry.platform.v1\x1a google/protobuf/descriptor.proto\"\xd9\x01\n\x04Rule\x12\x32\n\npermission\x18\x01 \x01(\x0e\x32\x1e.skerry.platform.v1.Permission\x12\x10\n\x08resource\x18\x02 \x01(\t\x12<\n\x14protected_permission\x18\x03 \x01(\x0e\x32\x1e.skerry.platform.v1.Permission\x12*\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0e\x32\x1a.skerry.platform.v1.Access\x12\x10\n\x08\x66iltered\x18\x05 \x01(\x08\x12\x0f\n\x07\x61udited\x18\x06 \x01(\x08*\xc7\x04\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1d\n\x19PERMISSION_RESOURCES_READ\x10\x01\x12\x18\n\x14PERMISSION_LOGS_READ\x10\x02\x12\x1a\n\x16PERMISSION_APPS_DEPLOY\x10\x03\x12$\n PERMISSION_APPS_DEPLOY_PROTECTED\x10\x04\x12\x1e\n\x1aPERMISSION_CONTAINERS_EXEC\x10\x05\x12(\n$PERMISSION_CONTAINERS_EXEC_PROTECTED\x10\x06\x12\x1c\n\x18PERMISSION_SECRETS_WRITE\x10\x07\x12\"\n\x1ePERMISSION_ENVIRONMENTS_MANAGE\x10\x08\x12\x1e\n\x1aPERMISSION_PROJECTS_MANAGE\x10\t\x12#\n\x1fPERMISSION_ORGANIZATIONS_MANAGE\x10\n\x12\x1d\n\x19PERMISSION_MEMBERS_MANAGE\x10\x0b\x12\x19\n\x15PERMISSION_AUDIT_READ\x10\x0c\x12\x1e\n\x1aPERMISSION_CLUSTERS_MANAGE\x10\r\x12\x1b\n\x17PERMISSION_USERS_MANAGE\x10\x0e\x12\x1b\n\x17PERMISSION_MEMBERS_READ\x10\x0f\x12\x1d\n\x19PERMISSION_VARIABLES_READ\x10\x10\x12\x1e\n\x1aPERMISSION_VARIABLES_WRITE\x10\x11*C\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x0e\n\nACCESS_OWN\x10\x01\x12\x11\n\rACCESS_PUBLIC\x10\x02:H\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\x0b\x32\x18.skerry.platform.v1.Ruleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.platform.v1.rule_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PERMISSION']._serialized_start=308
-  _globals['_PERMISSION']._serialized_end=828
-  _globals['_ACCESS']._serialized_start=830
-  _globals['_ACCESS']._serialized_end=897
+  _globals['_PERMISSION']._serialized_end=891
+  _globals['_ACCESS']._serialized_start=893
+  _globals['_ACCESS']._serialized_end=960
   _globals['_RULE']._serialized_start=88
   _globals['_RULE']._serialized_end=305
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     PERMISSION_CONTAINERS_EXEC_PROTECTED: _Permission.ValueType  # 6
     """The same in protected environments."""
     PERMISSION_SECRETS_WRITE: _Permission.ValueType  # 7
-    """Set variables and secrets. Nobody reads a secret's value back."""
+    """Set and delete secrets. Nobody reads a secret's value back."""
     PERMISSION_ENVIRONMENTS_MANAGE: _Permission.ValueType  # 8
     """Create, change and delete environments."""
     PERMISSION_PROJECTS_MANAGE: _Permission.ValueType  # 9
@@ -57,6 +57,10 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Create and disable users. Means something on the whole platform only."""
     PERMISSION_MEMBERS_READ: _Permission.ValueType  # 15
     """See who has which role, and the groups, custom roles and service accounts."""
+    PERMISSION_VARIABLES_READ: _Permission.ValueType  # 16
+    """See variables: the values of plain ones, and of secrets that they are set."""
+    PERMISSION_VARIABLES_WRITE: _Permission.ValueType  # 17
+    """Set and delete plain variables."""
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is one thing that a role allows, at the resource that it is granted on and at everything below."""
@@ -76,7 +80,7 @@ PERMISSION_CONTAINERS_EXEC: Permission.ValueType  # 5
 PERMISSION_CONTAINERS_EXEC_PROTECTED: Permission.ValueType  # 6
 """The same in protected environments."""
 PERMISSION_SECRETS_WRITE: Permission.ValueType  # 7
-"""Set variables and secrets. Nobody reads a secret's value back."""
+"""Set and delete secrets. Nobody reads a secret's value back."""
 PERMISSION_ENVIRONMENTS_MANAGE: Permission.ValueType  # 8
 """Create, change and delete environments."""
 PERMISSION_PROJECTS_MANAGE: Permission.ValueType  # 9
@@ -93,6 +97,10 @@ PERMISSION_USERS_MANAGE: Permission.ValueType  # 14
 """Create and disable users. Means something on the whole platform only."""
 PERMISSION_MEMBERS_READ: Permission.ValueType  # 15
 """See who has which role, and the groups, custom roles and service accounts."""
+PERMISSION_VARIABLES_READ: Permission.ValueType  # 16
+"""See variables: the values of plain ones, and of secrets that they are set."""
+PERMISSION_VARIABLES_WRITE: Permission.ValueType  # 17
+"""Set and delete plain variables."""
 Global___Permission: _TypeAlias = Permission  # noqa: Y015
 
 class _Access:
