@@ -173,7 +173,12 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         # The use cases, and the live agents that they ask.
         ids = UlidSource(clock)
         agents = AgentRegistry()
-        presence = Presence(store=store, clock=clock)
+        presence = Presence(
+            store=store,
+            clock=clock,
+            links=agents.link,
+            certificate_life=settings.agent_certificate_ttl,
+        )
         await presence.load()
         housekeeping = Housekeeping(store=store, clock=clock)
         certificates = AgentCertificates(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controlplane.domain.agent_identity import IdentityState
+from controlplane.domain.link_health import LinkHealth
 from controlplane.domain.names import ClusterName
 
 # How long after the last sign of life a cluster reads UNKNOWN before it reads OFFLINE.
@@ -18,12 +19,13 @@ class ConnectionState(StrEnum):
 
     NEVER_JOINED = "NEVER_JOINED"
     ONLINE = "ONLINE"
+    DEGRADED = "DEGRADED"
     UNKNOWN = "UNKNOWN"
     OFFLINE = "OFFLINE"
 
 
 def connection_state(last_seen: datetime | None, *, live: bool, now: datetime) -> ConnectionState:
-    """Derive the state from the last sign of life and whether a connection is up.
+    """Derive the state from the last sign of life and whether a connection is up; never DEGRADED, which takes a look at the link.
 
     `last_seen` is None only before an agent enrolled.
     """
@@ -106,6 +108,7 @@ class Cluster:
     create_time: datetime
     update_time: datetime
     identity: IdentityStatus | None = None
+    link: LinkHealth | None = None
 
     @property
     def etag(self) -> str:

@@ -41,7 +41,7 @@ class AgentSessions(Identities, Protocol):
 
     def seen(self, cluster_uid: str, epoch: int, round_trip: timedelta | None) -> None: ...
 
-    async def disconnected(self, cluster_uid: str, epoch: int) -> None: ...
+    async def disconnected(self, cluster_uid: str, epoch: int, reason: str) -> None: ...
 
     async def pending_commands(self, cluster_uid: str, after_seq: int) -> Sequence[Command]: ...
 
@@ -78,6 +78,16 @@ class Courier:
         self._work = asyncio.Event()
         self._fetch_cancels = True
         self._tries: dict[tuple[str, int | str], int] = {}
+
+    @property
+    def oldest_command(self) -> int | None:
+        """The first command that was sent and that the agent has not confirmed."""
+        return self._outbox.oldest_under_way
+
+    @property
+    def oldest_report(self) -> tuple[str, int | str] | None:
+        """What the agent said first and that is not in the database."""
+        return self._outbox.oldest_waiting
 
     # From the wire and the registry; these do not wait
 

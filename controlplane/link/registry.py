@@ -22,6 +22,7 @@ from controlplane.domain.errors import (
     RequestTooLarge,
     StatusCode,
 )
+from controlplane.domain.link_health import LinkSample
 from controlplane.domain.logs import LogsRequest
 from controlplane.domain.terminals import ExecRequest
 from controlplane.domain.workloads import CheckResult, PlanResult
@@ -64,6 +65,11 @@ class AgentRegistry:
     def is_connected(self, cluster_uid: str) -> bool:
         """Whether a link of this cluster is up."""
         return cluster_uid in self._sessions
+
+    def link(self, cluster_uid: str) -> LinkSample | None:
+        """What the live connection says of itself; None when there is none."""
+        session = self._sessions.get(cluster_uid)
+        return session.sample() if session is not None else None
 
     def wake(self, cluster_uid: str) -> None:
         """Commands are waiting in the outbox."""
@@ -186,7 +192,7 @@ class AgentRegistry:
                 retry_after=5.0,
             )
         try:
-            return session.wire.open(open_)
+            return session.open(open_)
         except ConnectionRefused as error:
             if session.wire.connection.full:
                 raise RemoteError(

@@ -6,8 +6,9 @@ commands and the cluster goes to its `courier`.
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -22,6 +23,7 @@ from skerry.wire.session import LinkStream, Session, Transport
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import AgentIdentity
 from controlplane.domain.errors import AgentRefused, CredentialsInvalid, SkerryError, StatusCode
+from controlplane.domain.link_health import LinkSample
 from controlplane.link import proof
 from controlplane.link.courier import AgentSessions, Courier
 from controlplane.link.metrics import LinkMetrics
@@ -30,6 +32,8 @@ from controlplane.link.renewals import Renewals
 log = structlog.get_logger(__name__)
 
 _FLUSH_SECONDS = 2.0
+_CAPABILITIES = 32
+_NAME_LENGTH = 64
 
 
 class Directory(Protocol):
@@ -42,6 +46,22 @@ class Directory(Protocol):
     def remove(self, session: "AgentSession") -> None:
         """It has ended."""
         ...
+
+
+class _Waiting:
+    """Since when the same thing has been the first of those that wait."""
+
+    def __init__(self) -> None:
+        self._what: object = None
+        self.since: datetime | None = None
+
+    def look(self, what: object, now: datetime) -> None:
+        """This is the first now, None when nothing waits."""
+        if what is None:
+            self.since = None
+        elif what != self._what or self.since is None:
+            self.since = now
+        self._what = what
 
 
 class AgentSession:
@@ -80,6 +100,12 @@ class AgentSession:
         self.renewals: Renewals | None = None
         """Gives the agent its next certificate; there once the agent is admitted."""
         self._hello: asyncio.Future[link_pb2.Hello] = loop.create_future()
+        self._kinds: dict[int, str] = {}
+        self._protocol = 0
+        self._capabilities: tuple[str, ...] = ()
+        self._connect_time = clock.now()
+        self._commands_wait = _Waiting()
+        self._reports_wait = _Waiting()
         self._parting = ""
         self._attended = False
         self._counted: dict[tuple[str, str], tuple[int, int]] = {}
@@ -117,6 +143,29 @@ class AgentSession:
             self.wire.connection.go_away(reason, message, reconnect_seconds=reconnect_seconds)
             self.wire.close(_FLUSH_SECONDS)
 
+    def open(self, open_: link_pb2.Open) -> LinkStream:
+        """Open a stream on the agent. Raises `ConnectionRefused`, `MessageTooLarge`."""
+        stream = self.wire.open(open_)
+        self._kinds[stream.id] = open_.WhichOneof("kind") or "other"
+        return stream
+
+    def sample(self) -> LinkSample:
+        """How this connection is, now."""
+        connection = self.wire.connection
+        smoothed = connection.round_trip.smoothed
+        return LinkSample(
+            epoch=self.epoch,
+            protocol=self._protocol,
+            capabilities=self._capabilities,
+            connect_time=self._connect_time,
+            smoothed_round_trip=timedelta(seconds=smoothed) if smoothed else None,
+            streams=dict(Counter(self._kinds.values())),
+            received_bytes=connection.received.bytes,
+            sent_bytes=connection.sent.bytes,
+            commands_waiting_since=self._commands_wait.since,
+            reports_waiting_since=self._reports_wait.since,
+        )
+
     # What arrives, from the reader: put down, do not wait (SessionOwner)
 
     def frame_arrived(self, kind: str, frame: link_pb2.Frame) -> None:
@@ -141,6 +190,7 @@ class AgentSession:
 
     def stream_ended(self, stream: LinkStream) -> None:
         """Its reader learns it from the stream itself."""
+        self._kinds.pop(stream.id, None)
 
     def peer_goes_away(self, go_away: link_pb2.GoAway) -> None:
         """The agent ends the connection."""
@@ -211,10 +261,13 @@ class AgentSession:
             fetched=hello.last_command_seq,
         )
         if not self._directory.admit(self):
-            await self._sessions.disconnected(identity.cluster_uid, self.epoch)
+            await self._sessions.disconnected(identity.cluster_uid, self.epoch, self._parting)
             return None
+        self._protocol = min(hello.protocol_max, PROTOCOL_MAX)
+        self._capabilities = _known_as(hello.capabilities)
+        self._connect_time = self._clock.now()
         welcome = link_pb2.Welcome(
-            protocol=min(hello.protocol_max, PROTOCOL_MAX),
+            protocol=self._protocol,
             epoch=self.epoch,
             limits=self._limits.to_proto(),
             now=self._now(),
@@ -277,7 +330,9 @@ class AgentSession:
             await asyncio.wait(helpers)
             self._count()
             try:
-                await self._sessions.disconnected(self.cluster_uid, self.epoch)
+                await self._sessions.disconnected(
+                    self.cluster_uid, self.epoch, self._ending(running)
+                )
             except SkerryError as error:
                 log.warning("disconnect_not_recorded", error=error.message)
 
@@ -295,24 +350,38 @@ class AgentSession:
                     latest = trip
                     self._metrics.round_trip(trip)
             self._count()
+            self._note_waiting()
             await self._clock.sleep(self._ping_seconds / 2)
+
+    def _note_waiting(self) -> None:
+        if self.courier is not None:
+            now = self._clock.now()
+            self._commands_wait.look(self.courier.oldest_command, now)
+            self._reports_wait.look(self.courier.oldest_report, now)
 
     # The end
 
+    def _ending(self, running: asyncio.Task[None]) -> str:
+        """Why the connection ended, in a word."""
+        if not running.done():
+            return self._parting or "FAILED"
+        match None if running.cancelled() else running.exception():
+            case None:
+                return self._parting or "CLOSED"
+            case PeerSilentError():
+                return "SILENT"
+            case ProtocolError():
+                return "PROTOCOL_ERROR"
+            case WireError():
+                return self._parting or "LOST"
+            case _:
+                return "FAILED"
+
     def _say_goodbye(self, running: asyncio.Task[None]) -> None:
         error = None if running.cancelled() else running.exception()
-        match error:
-            case None:
-                reason = self._parting or "CLOSED"
-            case PeerSilentError():
-                reason = "SILENT"
-            case ProtocolError():
-                reason = "PROTOCOL_ERROR"
-            case WireError():
-                reason = self._parting or "LOST"
-            case _:
-                reason = "FAILED"
-                log.error("agent_link_failed", cluster_uid=self.cluster_uid, exc_info=error)
+        reason = self._ending(running)
+        if error is not None and reason == "FAILED":
+            log.error("agent_link_failed", cluster_uid=self.cluster_uid, exc_info=error)
         if self._attended:
             self._metrics.session_closed(reason)
             log.info(
@@ -348,6 +417,11 @@ class AgentSession:
         timestamp = Timestamp()
         timestamp.FromDatetime(self._clock.now())
         return timestamp
+
+
+def _known_as(capabilities: Sequence[str]) -> tuple[str, ...]:
+    """What the agent says it can do, bounded: it is kept and shown."""
+    return tuple(sorted({name[:_NAME_LENGTH] for name in capabilities[:_CAPABILITIES]}))
 
 
 def _lanes(traffic: Traffic) -> tuple[tuple[str, int, int], ...]:

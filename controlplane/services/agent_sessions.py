@@ -103,9 +103,9 @@ class AgentSessionService:
         """The agent gave a sign of life. Cheap: memory only, written to the database now and then."""
         self._presence.seen(cluster_uid, epoch, round_trip)
 
-    async def disconnected(self, cluster_uid: str, epoch: int) -> None:
-        """The connection ended; nothing happens when a newer one took over."""
-        row = self._presence.disconnected(cluster_uid, epoch)
+    async def disconnected(self, cluster_uid: str, epoch: int, reason: str) -> None:
+        """The connection ended, for a reason of one word; nothing happens when a newer one took over."""
+        row = self._presence.disconnected(cluster_uid, epoch, reason)
         if row is None:
             return
         try:

@@ -1,5 +1,6 @@
 """Clusters and join tokens: create, read, list, delete, watch. Called by `api/clusters`."""
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
@@ -82,7 +83,12 @@ class ClusterService:
     async def get_cluster(self, name: ClusterName) -> Cluster:
         """Read one. Raises NotFound."""
         async with self._store.reading() as tx:
-            return self._presence.view(await existing_cluster(tx, name))
+            cluster = await existing_cluster(tx, name)
+            pending = await tx.commands.count_unfinished(cluster.uid)
+        shown = self._presence.view(cluster)
+        if shown.link is None:
+            return shown
+        return dataclasses.replace(shown, link=shown.link.counted(pending))
 
     async def list_clusters(
         self, page: PageRequest, *, visible: Visible = EVERYTHING

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controlplane.domain.commands import DeployApp
+from controlplane.domain.link_health import LinkSample
 from controlplane.domain.logs import LogEvent, LogsRequest
 from controlplane.domain.terminals import ExecEvent, ExecRequest, WindowSize
 from controlplane.domain.workloads import CheckResult, PlanResult
@@ -61,6 +62,10 @@ class Agents(Protocol):
 
     def is_connected(self, cluster_uid: str) -> bool:
         """Whether a link of this cluster is up."""
+        ...
+
+    def link(self, cluster_uid: str) -> LinkSample | None:
+        """What the live connection says of itself; None when there is none."""
         ...
 
     def wake(self, cluster_uid: str) -> None:

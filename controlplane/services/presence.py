@@ -7,8 +7,8 @@ life and the clock alone, so that nobody has to be told that time passed: `run` 
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,6 +16,14 @@ import structlog
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import Cluster, ConnectionState, connection_state
 from controlplane.domain.errors import StorageUnavailable
+from controlplane.domain.link_health import (
+    Durable,
+    LinkHealth,
+    LinkHistory,
+    LinkProblem,
+    LinkSample,
+    problems,
+)
 from controlplane.domain.requests import PAGE_SIZE_MAX, PageRequest
 from controlplane.services.changes import flagged
 from controlplane.store.clusters import PresenceRow
@@ -25,6 +33,7 @@ _log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 1.0
 _FLUSH_EVERY = timedelta(seconds=20)
+_LOOK_EVERY = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -36,12 +45,28 @@ class _Known:
     round_trip: timedelta | None
     announced: ConnectionState
     unwritten_epoch: int | None = None
+    history: LinkHistory = field(default_factory=LinkHistory)
+    durable: Durable = field(default_factory=Durable)
+    problems: tuple[LinkProblem, ...] = ()
+    look_time: datetime | None = None
 
 
 class Presence:
-    """The agents' signs of life. One for each process; `load` before use, `run` beside the servers."""
+    """The agents' signs of life. One for each process; `load` before use, `run` beside the servers.
 
-    def __init__(self, *, store: Store, clock: Clock) -> None:
+    `links` gives what the live connection of a cluster says of itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        links: Callable[[str], LinkSample | None],
+        certificate_life: timedelta = timedelta(hours=48),
+    ) -> None:
+        self._links = links
+        self._certificate_life = certificate_life
         self._store = store
         self._clock = clock
         self._known: dict[str, _Known] = {}
@@ -62,7 +87,7 @@ class Presence:
             request = PageRequest(PAGE_SIZE_MAX, page.next_token)
 
     def connection(self, cluster_uid: str) -> ConnectionState:
-        """The state of a cluster's connection now."""
+        """Whether a cluster's agent is there now; a link that is up counts as ONLINE however bad it is."""
         known = self._known.get(cluster_uid)
         if known is None:
             return ConnectionState.NEVER_JOINED
@@ -73,11 +98,25 @@ class Presence:
         known = self._known.get(cluster.uid)
         if known is None:
             return cluster
+        now = self._clock.now()
+        known.durable = Durable(
+            certificate_expires=cluster.identity.expire_time if cluster.identity else None,
+            certificate_life=self._certificate_life,
+            facts_observed=cluster.facts.observe_time if cluster.facts else None,
+        )
+        sample = self._look(cluster.uid, known, now)
         return dataclasses.replace(
             cluster,
-            connection=self._state(known),
+            connection=self._shown(known, now),
             last_seen_time=known.last_seen,
             round_trip=known.round_trip,
+            link=LinkHealth(
+                problems=known.problems,
+                sample=sample,
+                reconnects_last_hour=len(known.history.within(now)),
+                last_disconnect_reason=known.history.last_disconnect_reason,
+                last_disconnect_time=known.history.last_disconnect_time,
+            ),
         )
 
     def enrolled(self, cluster_uid: str, now: datetime) -> None:
@@ -90,8 +129,16 @@ class Presence:
 
     def connected(self, cluster_uid: str, epoch: int) -> None:
         """A connection is up."""
+        before = self._known.get(cluster_uid)
+        now = self._clock.now()
         self._known[cluster_uid] = _Known(
-            self._clock.now(), epoch, None, ConnectionState.ONLINE, unwritten_epoch=epoch
+            now,
+            epoch,
+            None,
+            ConnectionState.ONLINE,
+            unwritten_epoch=epoch,
+            history=self._superseded(before, now) if before else LinkHistory(),
+            durable=before.durable if before else Durable(),
         )
         for event in self._arrivals.get(cluster_uid, ()):
             event.set()
@@ -105,19 +152,21 @@ class Presence:
             if round_trip is not None:
                 known.round_trip = round_trip
 
-    def disconnected(self, cluster_uid: str, epoch: int) -> PresenceRow | None:
+    def disconnected(self, cluster_uid: str, epoch: int, reason: str) -> PresenceRow | None:
         """The connection of that epoch is down: what to write, or None when another one took over."""
         known = self._known.get(cluster_uid)
         if known is None or known.live_epoch != epoch:
             return None
         known.live_epoch = None
+        known.problems = ()
+        known.history = known.history.ended(reason, self._clock.now())
         return PresenceRow(cluster_uid, epoch, known.last_seen, known.round_trip)
 
     def announced(self, cluster_uid: str) -> None:
         """Watchers were woken for the state that the connection has now."""
         known = self._known.get(cluster_uid)
         if known is not None:
-            known.announced = self._state(known)
+            known.announced = self._shown(known, self._clock.now())
 
     def forget(self, cluster_uid: str) -> None:
         """The cluster was deleted."""
@@ -153,10 +202,15 @@ class Presence:
     async def tick(self) -> None:
         """One round of `run`."""
         now = self._clock.now()
+        for uid, known in self._known.items():
+            if known.live_epoch is not None and (
+                known.look_time is None or now - known.look_time >= _LOOK_EVERY
+            ):
+                self._look(uid, known, now)
         changed = [
             (uid, known, state)
             for uid, known in self._known.items()
-            if (state := self._state(known, now)) is not known.announced
+            if (state := self._shown(known, now)) is not known.announced
         ]
         if changed:
             async with self._store.transaction(durable=False) as tx:
@@ -176,6 +230,27 @@ class Presence:
                 await tx.clusters.save_presence(rows)
             for _, known in unwritten:
                 known.unwritten_epoch = None
+
+    def _look(self, cluster_uid: str, known: _Known, now: datetime) -> LinkSample | None:
+        """Look at the live link; None when there is none."""
+        sample = self._links(cluster_uid) if known.live_epoch is not None else None
+        known.look_time = now
+        known.problems = (
+            problems(sample, known.history, known.durable, now) if sample is not None else ()
+        )
+        return sample
+
+    def _superseded(self, before: _Known, now: datetime) -> LinkHistory:
+        """A connection that another one replaced ended, too, before its own end was told."""
+        if before.live_epoch is None:
+            return before.history
+        return before.history.ended("SUPERSEDED", now)
+
+    def _shown(self, known: _Known, now: datetime) -> ConnectionState:
+        state = self._state(known, now)
+        if state is ConnectionState.ONLINE and known.problems:
+            return ConnectionState.DEGRADED
+        return state
 
     def _state(self, known: _Known, now: datetime | None = None) -> ConnectionState:
         return connection_state(

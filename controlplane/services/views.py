@@ -14,12 +14,14 @@ from controlplane.domain.workloads import Condition, State
 _KNOWN_HERE = frozenset({State.PENDING, State.DELETING})
 _STATUS = {
     ConnectionState.ONLINE: True,
+    ConnectionState.DEGRADED: True,
     ConnectionState.UNKNOWN: None,
     ConnectionState.OFFLINE: False,
     ConnectionState.NEVER_JOINED: False,
 }
 _REASON = {
     ConnectionState.ONLINE: "AgentOnline",
+    ConnectionState.DEGRADED: "AgentDegraded",
     ConnectionState.UNKNOWN: "AgentSilent",
     ConnectionState.OFFLINE: "AgentOffline",
     ConnectionState.NEVER_JOINED: "AgentNeverJoined",

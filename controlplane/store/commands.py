@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 
 from controlplane.domain.commands import (
     Command,
@@ -176,6 +176,11 @@ class CommandRepository(Repository):
         return await self._many(
             select(commands).where(commands.c.environment_uid == environment_uid, _UNFINISHED)
         )
+
+    async def count_unfinished(self, cluster_uid: str) -> int:
+        """Commands of a cluster that have not ended."""
+        query = select(func.count()).where(commands.c.cluster_uid == cluster_uid, _UNFINISHED)
+        return int(await self._connection.scalar(query) or 0)
 
     async def overdue(self, now: datetime, limit: int) -> Sequence[CommandRecord]:
         """Commands that no agent was given before their deadline."""

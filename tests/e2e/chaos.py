@@ -303,7 +303,7 @@ class _States:
                     state = UNREACHABLE
                 else:
                     name = cluster_pb2.ConnectionState.Name(cluster.connection)
-                    state = name.removeprefix("CONNECTION_STATE_")
+                    state = name.removeprefix("CONNECTION_STATE_").replace("DEGRADED", ONLINE)
                 self._note(state, asked)
                 await asyncio.sleep(0.1)
 

@@ -134,7 +134,7 @@ def test_a_join_token_admits_one_agent(platform: Platform, joiner: Joiner, spare
         wait = [str(BIN / "skerry"), "cluster", "get", spare, "-o", "json"]
         for _ in range(200):
             if (
-                b"ONLINE"
+                b'"connectTime"'
                 in subprocess.run(
                     wait, env=platform.cli_env, capture_output=True, check=True
                 ).stdout

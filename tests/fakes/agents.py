@@ -13,6 +13,7 @@ from controlplane.domain.errors import (
     InvalidField,
     SkerryError,
 )
+from controlplane.domain.link_health import LinkSample
 from controlplane.domain.logs import LogEvent, LogsRequest
 from controlplane.domain.terminals import ExecEvent, ExecRequest, WindowSize
 from controlplane.domain.workloads import CheckResult, PlanResult
@@ -99,6 +100,7 @@ class FakeAgents:
 
     def __init__(self) -> None:
         self.online: set[str] = set()
+        self.links: dict[str, LinkSample] = {}
         self.woken: list[str] = []
         self.cancelled: list[tuple[str, int]] = []
         self.disconnected: list[str] = []
@@ -114,6 +116,9 @@ class FakeAgents:
 
     def is_connected(self, cluster_uid: str) -> bool:
         return cluster_uid in self.online
+
+    def link(self, cluster_uid: str) -> LinkSample | None:
+        return self.links.get(cluster_uid)
 
     def wake(self, cluster_uid: str) -> None:
         self.woken.append(cluster_uid)

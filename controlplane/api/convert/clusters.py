@@ -12,6 +12,7 @@ from controlplane.domain.clusters import (
     NodeFacts,
     StorageClassFacts,
 )
+from controlplane.domain.link_health import LinkHealth
 from controlplane.domain.names import ClusterName, JoinTokenName
 from controlplane.domain.requests import WatchEvent
 
@@ -33,7 +34,43 @@ def cluster(value: Cluster) -> cluster_pb2.Cluster:
         update_time=common.timestamp(value.update_time),
         etag=value.etag,
         identity=_identity(value.identity) if value.identity else None,
+        link=_link(value.link) if value.link else None,
     )
+
+
+def _link(value: LinkHealth) -> cluster_pb2.LinkHealth:
+    message = cluster_pb2.LinkHealth(
+        problems=[
+            cluster_pb2.LinkProblem(
+                reason=common.enum_value(
+                    cluster_pb2.LinkProblemReason, "LINK_PROBLEM_REASON", problem.reason
+                ),
+                message=problem.message,
+            )
+            for problem in value.problems
+        ],
+        reconnects_last_hour=value.reconnects_last_hour,
+        last_disconnect_reason=value.last_disconnect_reason,
+        last_disconnect_time=common.timestamp(value.last_disconnect_time),
+        pending_commands=value.pending_commands,
+    )
+    if sample := value.sample:
+        message.MergeFrom(
+            cluster_pb2.LinkHealth(
+                smoothed_round_trip=common.duration(sample.smoothed_round_trip),
+                epoch=sample.epoch,
+                protocol=sample.protocol,
+                capabilities=sample.capabilities,
+                connect_time=common.timestamp(sample.connect_time),
+                streams=[
+                    cluster_pb2.LinkStreams(kind=kind, count=count)
+                    for kind, count in sorted(sample.streams.items())
+                ],
+                received_bytes=sample.received_bytes,
+                sent_bytes=sample.sent_bytes,
+            )
+        )
+    return message
 
 
 def _identity(value: IdentityStatus) -> cluster_pb2.ClusterIdentity:

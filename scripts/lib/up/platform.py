@@ -94,7 +94,10 @@ class Platform:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             cluster = self._checkout.read_json(self.skerry, "cluster", "get", CLUSTER, "-o", "json")
-            if cluster.get("connection") == "CONNECTION_STATE_ONLINE":
+            if cluster.get("connection") in (
+                "CONNECTION_STATE_ONLINE",
+                "CONNECTION_STATE_DEGRADED",
+            ):
                 return
             self._alive(AGENT)
             time.sleep(0.3)

@@ -129,7 +129,7 @@ class Sessions:
     async def renewal_reason(self, cluster_uid: str) -> str:
         return ""
 
-    async def disconnected(self, cluster_uid: str, epoch: int) -> None:
+    async def disconnected(self, cluster_uid: str, epoch: int, reason: str) -> None:
         self.live.discard(epoch)
 
     async def pending_commands(self, cluster_uid: str, after_seq: int) -> Sequence[Command]:

@@ -38,6 +38,16 @@ async def test_an_agent_connects_and_is_seen(plane: Plane, agents: Agents) -> No
     await until(lambda: any(plane.sessions.round_trips), "a round trip")
     assert agent.link.state is LinkState.CONNECTED
     assert plane.sessions.live == {1}
+    sample = plane.registry.link(UID)
+    assert sample is not None
+    assert (sample.epoch, sample.protocol, sample.streams) == (1, 1, {})
+    assert sample.smoothed_round_trip is not None
+    assert sample.received_bytes > 0
+    assert sample.sent_bytes > 0
+    await plane.registry.open_logs(UID, REQUEST)
+    opened = plane.registry.link(UID)
+    assert opened is not None
+    assert opened.streams == {"logs": 1}
     await agent.stop()
     await until(lambda: not plane.registry.is_connected(UID), "the end")
     await until(lambda: not plane.sessions.live, "the end in the database")

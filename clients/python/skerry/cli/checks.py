@@ -151,6 +151,14 @@ async def _clusters(client: skerry.Client) -> AsyncIterator[Check]:
         word, _ = words.connection(cluster.connection)
         if cluster.connection == cluster_pb2.CONNECTION_STATE_ONLINE:
             yield Check(f"cluster {name}", Verdict.OK, f"{word} {_facts(cluster)}".strip())
+        elif cluster.connection == cluster_pb2.CONNECTION_STATE_DEGRADED:
+            problems = "; ".join(problem.message for problem in cluster.link.problems)
+            yield Check(
+                f"cluster {name}",
+                Verdict.WARNING,
+                f"{word}: {problems}",
+                f"skerry cluster get {name}",
+            )
         elif cluster.connection == cluster_pb2.CONNECTION_STATE_NEVER_JOINED:
             yield Check(
                 f"cluster {name}",

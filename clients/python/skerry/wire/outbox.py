@@ -52,6 +52,22 @@ class CommandOutbox:
         """As many commands are on their way as may be; the others stay in the database."""
         return len(self._under_way) >= MAX_UNACKNOWLEDGED_COMMANDS
 
+    @property
+    def oldest_under_way(self) -> int | None:
+        """The first command that was sent and is not acknowledged."""
+        return min(self._under_way, default=None)
+
+    @property
+    def oldest_waiting(self) -> tuple[str, int | str] | None:
+        """What the agent said first and is not stored: kind and key."""
+        if self.results:
+            return "result", next(iter(self.results))
+        if self.progress:
+            return "progress", next(iter(self.progress))
+        if self.reports:
+            return "report", next(iter(self.reports))
+        return None
+
     def sent(self, seq: int) -> None:
         """A command was written to the link."""
         self._under_way.add(seq)

@@ -45,6 +45,11 @@ class Traffic:
         self.interactive_frames = self.interactive_bytes = 0
         self.bulk_frames = self.bulk_bytes = 0
 
+    @property
+    def bytes(self) -> int:
+        """Of all lanes."""
+        return self.control_bytes + self.interactive_bytes + self.bulk_bytes
+
 
 class Scheduler:
     """Holds what waits to be written and cuts it into envelopes."""

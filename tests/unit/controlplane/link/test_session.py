@@ -116,7 +116,7 @@ class Sessions:
 
     def seen(self, cluster_uid: str, epoch: int, round_trip: timedelta | None) -> None: ...
 
-    async def disconnected(self, cluster_uid: str, epoch: int) -> None:
+    async def disconnected(self, cluster_uid: str, epoch: int, reason: str) -> None:
         self.gone.append(epoch)
 
     async def pending_commands(self, cluster_uid: str, after_seq: int) -> Sequence[Command]:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from controlplane.domain.clusters import ConnectionState
+from controlplane.domain.link_health import LinkProblemReason, LinkSample
+from controlplane.domain.requests import EventType
 from tests.unit.controlplane.services.world import HOME, World
 
 
@@ -21,7 +23,7 @@ async def test_a_connected_agent_is_online_while_it_answers(world: World) -> Non
     agent = await world.joined_cluster()
     await agent.connect()
     for _ in range(10):
-        world.clock.advance(25)
+        world.clock.advance(15)
         world.sessions.seen(agent.uid, agent.epoch, timedelta(milliseconds=3))
         assert await state(world) is ConnectionState.ONLINE
     cluster = await world.clusters.get_cluster(HOME)
@@ -32,9 +34,9 @@ async def test_a_connected_agent_is_online_while_it_answers(world: World) -> Non
 async def test_a_silent_connection_is_not_believed(world: World) -> None:
     agent = await world.joined_cluster()
     await agent.connect()
-    world.clock.advance(31)
+    world.clock.advance(21)
     assert await state(world) is ConnectionState.UNKNOWN
-    world.clock.advance(29)
+    world.clock.advance(39)
     assert await state(world) is ConnectionState.OFFLINE
 
 
@@ -55,7 +57,7 @@ async def test_the_end_of_a_superseded_connection_says_nothing(world: World) -> 
     old = agent.epoch
     await agent.connect()
     assert agent.epoch > old
-    await world.sessions.disconnected(agent.uid, old)
+    await world.sessions.disconnected(agent.uid, old, "SUPERSEDED")
     assert await state(world) is ConnectionState.ONLINE
     world.sessions.seen(agent.uid, old, timedelta(seconds=9))
     assert (await world.clusters.get_cluster(HOME)).round_trip is None
@@ -105,3 +107,67 @@ async def test_a_new_enrolment_is_expected_again(world: World) -> None:
     assert await state(world) is ConnectionState.OFFLINE
     await world.enrol()
     assert await state(world) is ConnectionState.UNKNOWN
+
+
+# How good the link is
+
+
+def _sample(world: World, epoch: int, seconds: float) -> LinkSample:
+    return LinkSample(
+        epoch=epoch,
+        protocol=1,
+        capabilities=("traces",),
+        connect_time=world.clock.now(),
+        smoothed_round_trip=timedelta(seconds=seconds),
+        streams={"logs": 2},
+        received_bytes=10,
+        sent_bytes=20,
+    )
+
+
+async def test_a_slow_link_is_degraded_until_it_is_quick_again(world: World) -> None:
+    agent = await world.joined_cluster()
+    await agent.connect()
+    world.agents.links[agent.uid] = _sample(world, agent.epoch, 2.0)
+    cluster = await world.clusters.get_cluster(HOME)
+    assert cluster.connection is ConnectionState.DEGRADED
+    assert cluster.link is not None
+    assert [p.reason for p in cluster.link.problems] == [LinkProblemReason.HIGH_ROUND_TRIP]
+    assert cluster.link.pending_commands == 0
+    assert world.presence.connection(agent.uid) is ConnectionState.ONLINE, "its apps are known"
+    world.agents.links[agent.uid] = _sample(world, agent.epoch, 0.1)
+    assert (await world.clusters.get_cluster(HOME)).connection is ConnectionState.ONLINE
+
+
+async def test_watchers_are_woken_when_a_link_degrades(world: World) -> None:
+    agent = await world.joined_cluster()
+    await agent.connect()
+    await world.presence.tick()
+    events = world.clusters.watch_clusters()
+    while (await anext(events)).type is not EventType.SYNCED:
+        pass
+    world.agents.links[agent.uid] = _sample(world, agent.epoch, 2.0)
+    world.clock.advance(11)
+    world.presence.seen(agent.uid, agent.epoch, None)
+    await world.presence.tick()
+    event = await anext(events)
+    assert event.resource is not None
+    assert event.resource.connection is ConnectionState.DEGRADED
+
+
+async def test_why_connections_ended_is_remembered(world: World) -> None:
+    agent = await world.joined_cluster()
+    await agent.connect()
+    for _ in range(4):
+        await agent.disconnect()
+        await agent.connect()
+    world.agents.links[agent.uid] = _sample(world, agent.epoch, 0.1)
+    cluster = await world.clusters.get_cluster(HOME)
+    assert cluster.link is not None
+    assert (cluster.link.reconnects_last_hour, cluster.link.last_disconnect_reason) == (4, "LOST")
+    assert cluster.connection is ConnectionState.DEGRADED
+    await agent.disconnect()
+    cluster = await world.clusters.get_cluster(HOME)
+    assert cluster.connection is ConnectionState.UNKNOWN
+    assert cluster.link is not None
+    assert cluster.link.problems == ()

@@ -85,7 +85,7 @@ class World:
         self.keyring = Keyring.create(path.with_name("keyring.json"), self.clock.now())
         self.store = Store(path, clock=self.clock, on_commit=self.hub.publish)
         store, clk, ids, hub, agents = self.store, self.clock, self.ids, self.hub, self.agents
-        self.presence = presence = Presence(store=store, clock=clk)
+        self.presence = presence = Presence(store=store, clock=clk, links=self.agents.link)
         self.housekeeping = Housekeeping(store=store, clock=clk)
         self.access = AccessService(store=store, clock=clk, ids=ids)
         self.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -219,7 +219,7 @@ class Agent:
 
     async def disconnect(self) -> None:
         self.world.agents.online.discard(self.uid)
-        await self.world.sessions.disconnected(self.uid, self.epoch)
+        await self.world.sessions.disconnected(self.uid, self.epoch, "LOST")
 
     async def take(self) -> Sequence[Command]:
         commands = await self.world.sessions.pending_commands(self.uid, self.taken)

@@ -8,6 +8,7 @@ import grpc
 import pytest
 import yaml
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from skerry.cli.output import words
 from skerry.platform.v1 import (
@@ -422,3 +423,44 @@ async def test_an_environment_that_was_touched_says_so(cli: Cli, fake: FakeContr
     shown = await cli("env", "get", "prod", "--project", "shop")
     assert "NO (ForeignPolicies)" in shown.out
     assert "allow-all is not Skerry's" in shown.out
+
+
+async def test_a_degraded_link_says_why(fake: FakeControlPlane, cli: Cli) -> None:
+    fake.add_cluster(
+        "slow",
+        connection=cluster_pb2.CONNECTION_STATE_DEGRADED,
+        round_trip=Duration(seconds=2),
+        link=cluster_pb2.LinkHealth(
+            problems=[
+                cluster_pb2.LinkProblem(
+                    reason=cluster_pb2.LINK_PROBLEM_REASON_HIGH_ROUND_TRIP,
+                    message="the agent answers after 1.5 s",
+                )
+            ],
+            smoothed_round_trip=Duration(seconds=1, nanos=500_000_000),
+            epoch=7,
+            protocol=1,
+            connect_time=ago(3600),
+            streams=[cluster_pb2.LinkStreams(kind="logs", count=2)],
+            received_bytes=2048,
+            reconnects_last_hour=3,
+            last_disconnect_reason="SILENT",
+            last_disconnect_time=ago(3600),
+            pending_commands=4,
+        ),
+    )
+    shown = await cli("cluster", "get", "slow")
+    assert "degraded" in shown.out
+    for said in (
+        "the agent answers after 1.5 s",
+        "round trip 2000.0 ms (smoothed 1500.0 ms)",
+        "streams 2 logs",
+        "in 2.0 KiB, out 0 B",
+        "connection 7, protocol 1",
+        "3 connections lost within the last hour",
+        "as SILENT",
+        "4 commands have not ended",
+    ):
+        assert said in shown.err
+    problem = json.loads((await cli("cluster", "get", "slow", "-o", "json")).out)["link"]
+    assert problem["problems"][0]["reason"] == "LINK_PROBLEM_REASON_HIGH_ROUND_TRIP"

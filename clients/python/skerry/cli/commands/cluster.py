@@ -11,6 +11,7 @@ from skerry.cli.command import command, group
 from skerry.cli.durations import parse_duration
 from skerry.cli.live import follow
 from skerry.cli.options import Watch, Yes
+from skerry.cli.output import link
 from skerry.cli.output.tables import Tables
 from skerry.cli.output.writer import Format
 from skerry.cli.run import Run, resource_id
@@ -42,9 +43,13 @@ async def list_clusters(run: Run, watch: Watch = False) -> None:
 
 @command(app, "get", scoped=False, examples="skerry cluster get home -o yaml")
 async def get_cluster(run: Run, name: Name) -> None:
-    """Show one cluster; -o yaml shows its nodes and storage classes, too."""
+    """Show one cluster and how good the link to its agent is; -o yaml shows its nodes and storage classes, too."""
     async with run.client() as client:
-        run.out.one(await client.clusters.get(full(name)), Tables(run.around.now()).clusters)
+        cluster = await client.clusters.get(full(name))
+    run.out.one(cluster, Tables(run.around.now()).clusters)
+    if run.out.form is Format.TABLE:
+        for line, tone in link.lines(cluster, run.around.now()):
+            run.out.say(line, tone)
 
 
 @command(app, "create", scoped=False, examples="skerry cluster create home")
@@ -166,7 +171,10 @@ async def rotate(run: Run, name: Name, yes: Yes = False) -> None:
         cluster = await client.clusters.rotate_identity(full(name))
     if run.out.form is not Format.TABLE:
         run.out.structured(cluster)
-    online = cluster.connection == cluster_pb2.CONNECTION_STATE_ONLINE
+    online = cluster.connection in (
+        cluster_pb2.CONNECTION_STATE_ONLINE,
+        cluster_pb2.CONNECTION_STATE_DEGRADED,
+    )
     when = (
         "The agent makes a new key now" if online else "The agent makes a new key when it is back"
     )

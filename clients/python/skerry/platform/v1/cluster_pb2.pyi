@@ -37,6 +37,8 @@ class _ConnectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conne
     """The agent was connected a moment ago and may be back soon; what it last said may be stale."""
     CONNECTION_STATE_OFFLINE: _ConnectionState.ValueType  # 4
     """The agent is away."""
+    CONNECTION_STATE_DEGRADED: _ConnectionState.ValueType  # 5
+    """The agent is connected and works, but something is wrong with the link: see `link.problems`."""
 
 class ConnectionState(_ConnectionState, metaclass=_ConnectionStateEnumTypeWrapper):
     """ConnectionState is whether the cluster's agent is connected."""
@@ -51,7 +53,49 @@ CONNECTION_STATE_UNKNOWN: ConnectionState.ValueType  # 3
 """The agent was connected a moment ago and may be back soon; what it last said may be stale."""
 CONNECTION_STATE_OFFLINE: ConnectionState.ValueType  # 4
 """The agent is away."""
+CONNECTION_STATE_DEGRADED: ConnectionState.ValueType  # 5
+"""The agent is connected and works, but something is wrong with the link: see `link.problems`."""
 Global___ConnectionState: _TypeAlias = ConnectionState  # noqa: Y015
+
+class _LinkProblemReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LinkProblemReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkProblemReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINK_PROBLEM_REASON_UNSPECIFIED: _LinkProblemReason.ValueType  # 0
+    """Not set."""
+    LINK_PROBLEM_REASON_HIGH_ROUND_TRIP: _LinkProblemReason.ValueType  # 1
+    """The round trip is longer than a second."""
+    LINK_PROBLEM_REASON_RECONNECTING_OFTEN: _LinkProblemReason.ValueType  # 2
+    """Four or more connections were lost within an hour."""
+    LINK_PROBLEM_REASON_COMMANDS_WAITING: _LinkProblemReason.ValueType  # 3
+    """The agent has not confirmed a command for more than 30 seconds."""
+    LINK_PROBLEM_REASON_REPORTS_WAITING: _LinkProblemReason.ValueType  # 4
+    """What the agent said has waited for the database for more than 30 seconds."""
+    LINK_PROBLEM_REASON_CERTIFICATE_NOT_RENEWED: _LinkProblemReason.ValueType  # 5
+    """Less than a fifth of the agent's certificate's life is left."""
+    LINK_PROBLEM_REASON_FACTS_STALE: _LinkProblemReason.ValueType  # 6
+    """The agent has said nothing new of the cluster for 15 minutes."""
+
+class LinkProblemReason(_LinkProblemReason, metaclass=_LinkProblemReasonEnumTypeWrapper):
+    """LinkProblemReason is what is wrong with a link that is up."""
+
+LINK_PROBLEM_REASON_UNSPECIFIED: LinkProblemReason.ValueType  # 0
+"""Not set."""
+LINK_PROBLEM_REASON_HIGH_ROUND_TRIP: LinkProblemReason.ValueType  # 1
+"""The round trip is longer than a second."""
+LINK_PROBLEM_REASON_RECONNECTING_OFTEN: LinkProblemReason.ValueType  # 2
+"""Four or more connections were lost within an hour."""
+LINK_PROBLEM_REASON_COMMANDS_WAITING: LinkProblemReason.ValueType  # 3
+"""The agent has not confirmed a command for more than 30 seconds."""
+LINK_PROBLEM_REASON_REPORTS_WAITING: LinkProblemReason.ValueType  # 4
+"""What the agent said has waited for the database for more than 30 seconds."""
+LINK_PROBLEM_REASON_CERTIFICATE_NOT_RENEWED: LinkProblemReason.ValueType  # 5
+"""Less than a fifth of the agent's certificate's life is left."""
+LINK_PROBLEM_REASON_FACTS_STALE: LinkProblemReason.ValueType  # 6
+"""The agent has said nothing new of the cluster for 15 minutes."""
+Global___LinkProblemReason: _TypeAlias = LinkProblemReason  # noqa: Y015
 
 class _IdentityState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -175,6 +219,7 @@ class Cluster(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`clusters/{cluster}`."""
     uid: _builtins.str
@@ -211,6 +256,10 @@ class Cluster(_message.Message):
     def identity(self) -> Global___ClusterIdentity:
         """The agent's identity; unset before an agent joined."""
 
+    @_builtins.property
+    def link(self) -> Global___LinkHealth:
+        """How good the link to the agent is; unset before an agent joined."""
+
     def __init__(
         self,
         *,
@@ -226,14 +275,151 @@ class Cluster(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         identity: Global___ClusterIdentity | None = ...,
+        link: Global___LinkHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "round_trip", b"round_trip", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "link", b"link", "round_trip", b"round_trip", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "name", b"name", "round_trip", b"round_trip", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "connection", b"connection", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "facts", b"facts", "identity", b"identity", "last_seen_time", b"last_seen_time", "link", b"link", "name", b"name", "round_trip", b"round_trip", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cluster: _TypeAlias = Cluster  # noqa: Y015
+
+@_typing.final
+class LinkHealth(_message.Message):
+    """LinkHealth is how good the link to a cluster's agent is. What it says of ended connections is since the control plane's start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    SMOOTHED_ROUND_TRIP_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    CONNECT_TIME_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    SENT_BYTES_FIELD_NUMBER: _builtins.int
+    RECONNECTS_LAST_HOUR_FIELD_NUMBER: _builtins.int
+    LAST_DISCONNECT_REASON_FIELD_NUMBER: _builtins.int
+    LAST_DISCONNECT_TIME_FIELD_NUMBER: _builtins.int
+    PENDING_COMMANDS_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """Counts the connections of this cluster's agents."""
+    protocol: _builtins.int
+    """The version of the protocol that both ends speak."""
+    received_bytes: _builtins.int
+    """Bytes of frames from the agent on this connection, before TLS."""
+    sent_bytes: _builtins.int
+    """Bytes of frames to the agent on this connection, before TLS."""
+    reconnects_last_hour: _builtins.int
+    """Connections that were lost within the last hour: ended without either end closing them in order."""
+    last_disconnect_reason: _builtins.str
+    """Why the last one ended: `LOST`, `SILENT`, `CLOSED`, `PROTOCOL_ERROR`, `FAILED`, or a reason of the link's GoAway such as `SUPERSEDED`."""
+    pending_commands: _builtins.int
+    """Commands for this cluster that have not ended. Only in the answer to GetCluster."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkProblem]:
+        """What is wrong with a link that is up; empty when all is well."""
+
+    @_builtins.property
+    def smoothed_round_trip(self) -> _duration_pb2.Duration:
+        """The round trip over the last pings; unset while no link is up, as are the fields up to `sent_bytes`."""
+
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the agent says it can do beyond that version."""
+
+    @_builtins.property
+    def connect_time(self) -> _timestamp_pb2.Timestamp:
+        """When the connection was made."""
+
+    @_builtins.property
+    def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStreams]:
+        """The open streams."""
+
+    @_builtins.property
+    def last_disconnect_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    def __init__(
+        self,
+        *,
+        problems: _abc.Iterable[Global___LinkProblem] | None = ...,
+        smoothed_round_trip: _duration_pb2.Duration | None = ...,
+        epoch: _builtins.int = ...,
+        protocol: _builtins.int = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        connect_time: _timestamp_pb2.Timestamp | None = ...,
+        streams: _abc.Iterable[Global___LinkStreams] | None = ...,
+        received_bytes: _builtins.int = ...,
+        sent_bytes: _builtins.int = ...,
+        reconnects_last_hour: _builtins.int = ...,
+        last_disconnect_reason: _builtins.str = ...,
+        last_disconnect_time: _timestamp_pb2.Timestamp | None = ...,
+        pending_commands: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_pending_commands", b"_pending_commands", "connect_time", b"connect_time", "last_disconnect_time", b"last_disconnect_time", "pending_commands", b"pending_commands", "smoothed_round_trip", b"smoothed_round_trip"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pending_commands", b"_pending_commands", "capabilities", b"capabilities", "connect_time", b"connect_time", "epoch", b"epoch", "last_disconnect_reason", b"last_disconnect_reason", "last_disconnect_time", b"last_disconnect_time", "pending_commands", b"pending_commands", "problems", b"problems", "protocol", b"protocol", "received_bytes", b"received_bytes", "reconnects_last_hour", b"reconnects_last_hour", "sent_bytes", b"sent_bytes", "smoothed_round_trip", b"smoothed_round_trip", "streams", b"streams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__pending_commands: _TypeAlias = _typing.Literal["pending_commands"]  # noqa: Y015
+    _WhichOneofArgType__pending_commands: _TypeAlias = _typing.Literal["_pending_commands", b"_pending_commands"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pending_commands) -> _WhichOneofReturnType__pending_commands | None: ...
+
+Global___LinkHealth: _TypeAlias = LinkHealth  # noqa: Y015
+
+@_typing.final
+class LinkStreams(_message.Message):
+    """LinkStreams counts open streams of a kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """`logs`, `exec`, `plan`, `check`, `compose_schema` or another word."""
+    count: _builtins.int
+    """How many are open."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkStreams: _TypeAlias = LinkStreams  # noqa: Y015
+
+@_typing.final
+class LinkProblem(_message.Message):
+    """LinkProblem is one thing that is wrong with a link that is up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: Global___LinkProblemReason.ValueType
+    """What."""
+    message: _builtins.str
+    """For people, with what to look at."""
+    def __init__(
+        self,
+        *,
+        reason: Global___LinkProblemReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkProblem: _TypeAlias = LinkProblem  # noqa: Y015
 
 @_typing.final
 class ClusterIdentity(_message.Message):
