@@ -27,6 +27,7 @@ from controlplane.api.apps import AppServicer
 from controlplane.api.audit import AuditServicer
 from controlplane.api.clusters import ClusterServicer
 from controlplane.api.deployments import DeploymentServicer
+from controlplane.api.device_logins import DeviceLoginServicer
 from controlplane.api.environment_links import EnvironmentLinkServicer
 from controlplane.api.environments import EnvironmentServicer
 from controlplane.api.interceptors import call as calls
@@ -61,6 +62,8 @@ from controlplane.domain.errors import SkerryError
 from controlplane.domain.ids import UlidSource
 from controlplane.edge import routes
 from controlplane.edge.cookies import Cookies
+from controlplane.edge.devices import PATH as DEVICE_PATH
+from controlplane.edge.devices import Devices
 from controlplane.edge.server import EdgeServer
 from controlplane.edge.sign_in import SignIn
 from controlplane.keyring.errors import KeyringError
@@ -88,6 +91,7 @@ from controlplane.services.changes import ChangeHub
 from controlplane.services.checks import CheckService
 from controlplane.services.clusters import ClusterService
 from controlplane.services.deployments import DeploymentService
+from controlplane.services.device_logins import DeviceLoginService
 from controlplane.services.enrolment import EnrolmentService
 from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
@@ -197,6 +201,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         guard = GuessGuard(clock)
         setup = SetupService(store=store, ids=ids, passwords=passwords)
         logins = SessionService(store=store, tokens=token_maker, passwords=passwords, guard=guard)
+        device_logins = DeviceLoginService(store=store, ids=ids, guard=guard)
         members = MemberService(store=store, ids=ids)
         groups = GroupService(store=store, ids=ids)
         roles = RoleService(store=store, ids=ids)
@@ -298,6 +303,12 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                     ca_der=lambda: authorities.certificate_der,
                 ),
                 deployments=DeploymentServicer(deployments),
+                device_logins=DeviceLoginServicer(
+                    device_logins,
+                    verification_uri=f"{settings.public_url.rstrip('/')}{DEVICE_PATH}"
+                    if settings.public_url
+                    else "",
+                ),
                 environment_links=EnvironmentLinkServicer(environment_links),
                 environments=EnvironmentServicer(environments),
                 logs=LogServicer(logs),
@@ -322,9 +333,16 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         )
 
         provider = _identity_provider(settings, clock)
-        sign_in = None
+        cookies = Cookies(clock, secure=settings.public_url.startswith("https:"))
+        pages = Devices(
+            logins=device_logins,
+            authenticate=access.authenticate,
+            audit=audit,
+            cookies=cookies,
+            single_sign_on=provider is not None,
+        ).routes()
         if provider is not None:
-            sign_in = SignIn(
+            pages += SignIn(
                 provider=provider,
                 logins=ExternalLoginService(
                     store=store,
@@ -336,8 +354,8 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 authenticate=access.authenticate,
                 audit=audit,
                 guard=guard,
-                cookies=Cookies(clock, secure=settings.public_url.startswith("https:")),
-            )
+                cookies=cookies,
+            ).routes()
 
         async def is_serving() -> None:
             interceptors.drain.check()
@@ -347,7 +365,7 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
             routes.build(
                 checks={"database": store.check, "serving": is_serving},
                 registry=metrics,
-                more=[] if sign_in is None else sign_in.routes(),
+                more=pages,
             ),
         )
         stack.callback(edge.close)

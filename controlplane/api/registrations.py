@@ -13,6 +13,8 @@ from skerry.platform.v1 import (
     cluster_pb2_grpc,
     deployment_pb2,
     deployment_pb2_grpc,
+    device_login_pb2,
+    device_login_pb2_grpc,
     environment_link_pb2,
     environment_link_pb2_grpc,
     environment_pb2,
@@ -47,6 +49,7 @@ def platform(
     audit: audit_pb2_grpc.AuditServiceServicer,
     apps: app_pb2_grpc.AppServiceServicer,
     clusters: cluster_pb2_grpc.ClusterServiceServicer,
+    device_logins: device_login_pb2_grpc.DeviceLoginServiceServicer,
     deployments: deployment_pb2_grpc.DeploymentServiceServicer,
     environment_links: environment_link_pb2_grpc.EnvironmentLinkServiceServicer,
     environments: environment_pb2_grpc.EnvironmentServiceServicer,
@@ -127,6 +130,11 @@ def platform(
             _service(audit_pb2, "AuditService"),
             audit,
             audit_pb2_grpc.add_AuditServiceServicer_to_server,
+        ),
+        Registration(
+            _service(device_login_pb2, "DeviceLoginService"),
+            device_logins,
+            device_login_pb2_grpc.add_DeviceLoginServiceServicer_to_server,
         ),
         Registration(
             _service(member_pb2, "MemberService"),

@@ -6,6 +6,7 @@ import secrets
 
 PREFIX = "sky_"
 SETUP_PREFIX = "sks_"
+DEVICE_PREFIX = "skd_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # 43 digits of base 62 hold 256 bits.
 _DIGITS = 43

@@ -3,6 +3,7 @@
 Plain HTML without scripts, styles or anything from elsewhere; whatever came from outside is escaped.
 """
 
+from collections.abc import Mapping
 from html import escape
 
 from starlette.responses import HTMLResponse
@@ -33,3 +34,25 @@ def text(words: str) -> str:
 def link(words: str, target: str) -> str:
     """A paragraph that leads somewhere."""
     return f'<p><a href="{escape(target)}">{escape(words)}</a></p>'
+
+
+def form(
+    target: str,
+    hidden: Mapping[str, str],
+    *,
+    buttons: Mapping[str, str],
+    field: str = "",
+    method: str = "post",
+) -> str:
+    """A form with a button for each answer, and a field to type into when it has a name."""
+    inputs = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in hidden.items()
+    )
+    if field:
+        inputs += f'<input name="{escape(field)}" autofocus autocomplete="off">'
+    inputs += "".join(
+        f'<button name="answer" value="{escape(value)}">{escape(words)}</button>'
+        for value, words in buttons.items()
+    )
+    return f'<form method="{escape(method)}" action="{escape(target)}">{inputs}</form>'

@@ -54,6 +54,7 @@ class Housekeeping:
                 "changes": await tx.changes.prune(tx.now - CHANGE_RETENTION),
                 "commands": await tx.commands.prune(tx.now - COMMAND_RETENTION),
                 "sessions": await tx.tokens.prune(tx.now - SESSION_RETENTION),
+                "device_logins": await tx.device_logins.prune(tx.now),
                 "setup_codes": await tx.setup_codes.prune(tx.now),
                 "join_tokens": await tx.join_tokens.prune(tx.now - JOIN_TOKEN_RETENTION),
             }

@@ -74,7 +74,7 @@ class SessionService:
 
     async def change_password(self, caller: Principal, old: str, new: str, *, address: str) -> None:
         """Set a new password and end the other sessions. Raises CredentialsInvalid, InvalidField, TooManyAttempts, PermissionDenied."""
-        _check_unrestricted(caller)
+        check_unrestricted(caller)
         check_policy(new, caller.name.rpartition("/")[2], "new_password")
         self._guard.check(caller.name, address)
         user = await self._user(caller)
@@ -108,7 +108,7 @@ class SessionService:
         key: IdempotencyKey | None = None,
     ) -> IssuedToken:
         """A personal token. Raises InvalidField, PermissionDenied (restricted token), AlreadyExists (a repeat)."""
-        _check_unrestricted(caller)
+        check_unrestricted(caller)
         kind = TokenKind.PERSONAL
         if not caller.name.startswith("users/"):
             raise PermissionDenied("a service account's tokens are made by its organization")
@@ -137,7 +137,7 @@ class SessionService:
         async def revoke() -> bool:
             token = await existing_token(tx, name, caller.name)
             if token.uid != caller.credential:
-                _check_unrestricted(caller)
+                check_unrestricted(caller)
             await tx.tokens.revoke(token.uid, tx.now)
             return True
 
@@ -157,7 +157,8 @@ async def existing_token(tx: Transaction, name: str, subject: str) -> ApiToken:
     return token
 
 
-def _check_unrestricted(caller: Principal) -> None:
+def check_unrestricted(caller: Principal) -> None:
+    """Raises PermissionDenied for a token that is good for less than its owner."""
     if caller.restricted:
         raise PermissionDenied(
             "this token is good for a part of what its owner may do, and must not gain more: "

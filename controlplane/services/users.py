@@ -120,6 +120,7 @@ class UserService:
             check_etag(etag, user.etag, name)
             await _check_not_needed(tx, name)
             await tx.tokens.revoke_all(name, tx.now)
+            await tx.device_logins.forget_subject(name)
             await tx.bindings.forget_subject(name)
             await tx.users.delete(user)
             return True

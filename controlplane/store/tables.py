@@ -443,6 +443,24 @@ setup_codes = Table(
     Column("use_time", UtcDateTime),
 )
 
+device_logins = Table(
+    "device_logins",
+    metadata,
+    Column("uid", String(26), primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("user_code", String(20), nullable=False, unique=True),
+    Column("client", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    # In seconds.
+    Column("interval", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("poll_time", UtcDateTime),
+    Column("subject", Text, nullable=False),
+    Column("session_end", UtcDateTime),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime, nullable=False),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

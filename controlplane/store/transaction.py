@@ -15,6 +15,7 @@ from controlplane.store.clusters import (
 from controlplane.store.commands import CommandRepository
 from controlplane.store.connection import Connection
 from controlplane.store.deployments import DeploymentRepository
+from controlplane.store.device_logins import DeviceLoginRepository
 from controlplane.store.environment_links import EnvironmentLinkRepository
 from controlplane.store.environments import EnvironmentRepository
 from controlplane.store.idempotency import IdempotencyRepository
@@ -75,6 +76,7 @@ class Transaction:
         self.identities = IdentityRepository(connection, sealed, writable=writable)
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
         self.setup_codes = SetupCodeRepository(connection, sealed, writable=writable)
+        self.device_logins = DeviceLoginRepository(connection, sealed, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)
         self.audit = AuditRepository(connection, sealed, self.changes, writable=writable, now=now)
         self._after_commit: list[Callable[[], None]] = []

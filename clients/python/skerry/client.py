@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skerry.services.audit import Audit
     from skerry.services.clusters import Clusters
     from skerry.services.deployments import Deployments
+    from skerry.services.device_logins import DeviceLogins
     from skerry.services.environment_links import EnvironmentLinks
     from skerry.services.environments import Environments
     from skerry.services.logs import Logs
@@ -166,6 +167,13 @@ class Client:
     def sessions(self) -> Sessions:
         """Logging in, and the caller's own tokens."""
         return cast("Sessions", self._service("sessions").Sessions(self._calls, self._channel))
+
+    @functools.cached_property
+    def device_logins(self) -> DeviceLogins:
+        """Logins by a code that somebody approves elsewhere."""
+        return cast(
+            "DeviceLogins", self._service("device_logins").DeviceLogins(self._calls, self._channel)
+        )
 
     @functools.cached_property
     def audit(self) -> Audit:

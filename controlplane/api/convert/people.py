@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from skerry.platform.v1 import member_pb2, rule_pb2, session_pb2, user_pb2
+from skerry.platform.v1 import device_login_pb2, member_pb2, rule_pb2, session_pb2, user_pb2
 
 from controlplane.api.convert import common
 from controlplane.auth.rules import permission_of
 from controlplane.domain.access import BUILT_IN_ROLES, Grants, Permission, Permissions
+from controlplane.domain.devices import DeviceLogin
 from controlplane.domain.errors import InvalidField
 from controlplane.domain.people import (
     CustomRole,
@@ -40,6 +41,17 @@ def identity(value: LinkedIdentity) -> user_pb2.Identity:
         subject=value.subject,
         create_time=common.timestamp(value.create_time),
         last_login_time=common.timestamp(value.last_login_time),
+    )
+
+
+def device_login(value: DeviceLogin) -> device_login_pb2.DeviceLogin:
+    """`platform.v1.DeviceLogin`."""
+    return device_login_pb2.DeviceLogin(
+        user_code=value.user_code,
+        client=value.client,
+        address=value.address,
+        create_time=common.timestamp(value.create_time),
+        expire_time=common.timestamp(value.expire_time),
     )
 
 

@@ -1,9 +1,11 @@
 """The commands of users, roles, tokens and the audit log, as programs against a real control plane."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from skerry.setup_link import SetupLink
@@ -28,6 +30,22 @@ class Shell:
             "SKERRY_CA_FILE": str(ca),
             **({"SKERRY_TOKEN": token} if token else {}),
         }
+
+    @contextlib.asynccontextmanager
+    async def started(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A command that goes on for a while."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from skerry.cli.main import main; main()", *words),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._env,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     async def run(self, *words: str, stdin: str = "", fails: bool = False) -> str:
         """The standard output of a command that must succeed, or the standard error of one that must not."""
@@ -146,3 +164,27 @@ async def test_the_machine_itself_gives_another_link(tmp_path: Path) -> None:
         await again.run(*words, plane.running.setup_link or "", stdin=PASSWORD, fails=True)
         await again.run(*words, out.decode().strip(), stdin=PASSWORD)
         assert "users/admin" in await again.run("whoami")
+
+
+async def test_another_machine_is_let_in_by_a_code(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data") as plane:
+        admin = Shell(plane, tmp_path, "admin", plane.token)
+        laptop = Shell(plane, tmp_path, "laptop")
+        words = ("login", laptop.server, "--ca-file", str(laptop.ca), "--device")
+        async with laptop.started(*words) as process:
+            assert process.stderr is not None
+            line = (await process.stderr.readline()).decode()
+            code = line.split()[-1]
+            assert "skerry on" in await admin.run("device", "show", code)
+            assert "--yes" in await admin.run("device", "approve", code, fails=True)
+            await admin.run("device", "approve", code, "--yes")
+            await process.communicate()
+            assert process.returncode == 0
+        assert "users/admin" in await laptop.run("whoami")
+        assert "nobody waits" in await admin.run("device", "approve", code, "--yes", fails=True)
+        async with laptop.started(*words) as process:
+            assert process.stderr is not None
+            code = (await process.stderr.readline()).decode().split()[-1]
+            await admin.run("device", "deny", code)
+            _, err = await process.communicate()
+            assert (process.returncode, b"denied" in err) == (4, True)

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("audit", "The audit log: list, watch, export, verify."),
     "whoami": ("whoami", "Say who you are for the server, and what you may do where."),
     "login": ("login", "Log in to a control plane and remember it."),
+    "device": ("device", "Logins of programs by a code: show, approve, deny."),
     "logout": ("logout", "Forget the token of a context."),
     "context": ("context", "Contexts: the servers you are logged in to."),
     "config": ("config", "Show the settings in force."),

@@ -1,16 +1,21 @@
 """Single sign-on through a control plane, with a browser that keeps cookies and a real provider."""
 
 import contextlib
+import html
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import grpc
 import httpx2
 from skerry.platform.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    device_login_pb2,
+    device_login_pb2_grpc,
     member_pb2,
     member_pb2_grpc,
     organization_pb2,
@@ -218,3 +223,43 @@ async def test_we_are_no_signpost(tmp_path: Path) -> None:
 async def test_without_a_provider_nothing_of_it_is_there(tmp_path: Path) -> None:
     async with control_plane(tmp_path / "data") as plane:
         assert (await plane.get("/auth/oidc/login"))[0] == 404
+
+
+async def test_a_program_is_let_in_on_a_page_after_single_sign_on(tmp_path: Path) -> None:
+    async with single_sign_on(tmp_path) as sso, Browser() as browser:
+        devices = device_login_pb2_grpc.DeviceLoginServiceStub(sso.plane.channel)
+        started = await devices.StartDeviceLogin(
+            device_login_pb2.StartDeviceLoginRequest(client="<b>laptop</b>")
+        )
+        assert started.verification_uri == f"{sso.url}/device"
+        page = await browser.get(f"{started.verification_uri}?user_code={started.user_code}")
+        assert page.status_code == 401
+        start = urljoin(sso.url, html.unescape(re.findall('href="([^"]+)"', page.text)[0]))
+        answer = await browser.login(start, "anne", until=f"{sso.url}/auth/oidc/callback")
+        target = back(await browser.get(back(answer)))
+        page = await browser.get(target)
+        assert started.user_code in page.text
+        assert "&lt;b&gt;laptop" in page.text
+        fields = dict(re.findall('name="([a-z_]+)" value="([^"]+)"', page.text))
+        url = f"{sso.url}/device"
+        forged = await browser.post(url, **{**fields, "csrf": "x", "answer": "approve"})
+        assert forged.status_code == 403
+        poll = device_login_pb2.PollDeviceLoginRequest(device_code=started.device_code)
+        pending = await devices.PollDeviceLogin(poll)
+        assert pending.state == device_login_pb2.DEVICE_LOGIN_STATE_PENDING
+        done = await browser.post(url, **{**fields, "answer": "approve"})
+        assert done.status_code == 200, done.text
+        polled = await devices.PollDeviceLogin(poll)
+        assert polled.state == device_login_pb2.DEVICE_LOGIN_STATE_APPROVED
+        metadata = (("authorization", f"Bearer {polled.secret}"),)
+        session = Client(session_pb2_grpc.SessionServiceStub(sso.plane.channel), metadata)
+        assert (await whoami(session)).principal == "users/anne"
+        assert await sso.audited("ApproveDeviceLogin") == [("users/anne", "OK")]
+        assert await sso.audited("PollDeviceLogin") == [("users/anne", "OK")]
+        assert (await browser.post(url, **{**fields, "answer": "deny"})).status_code == 404
+
+
+async def test_a_page_without_single_sign_on_names_the_command(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data") as plane:
+        status, body = await plane.get("/device")
+        assert (status, "skerry device approve" in body) == (401, True)

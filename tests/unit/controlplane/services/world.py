@@ -39,6 +39,7 @@ from controlplane.services.apps import AppService
 from controlplane.services.changes import ChangeHub
 from controlplane.services.clusters import ClusterService
 from controlplane.services.deployments import DeploymentService
+from controlplane.services.device_logins import DeviceLoginService
 from controlplane.services.enrolment import EnrolmentService
 from controlplane.services.environment_links import EnvironmentLinkService
 from controlplane.services.environments import EnvironmentService
@@ -96,6 +97,7 @@ class World:
         self.logins = SessionService(
             store=store, tokens=token_maker, passwords=self.passwords, guard=self.guard
         )
+        self.device_logins = DeviceLoginService(store=store, ids=ids, guard=self.guard)
         self.members = MemberService(store=store, ids=ids)
         self.groups = GroupService(store=store, ids=ids)
         self.roles = RoleService(store=store, ids=ids)

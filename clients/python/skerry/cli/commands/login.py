@@ -12,6 +12,7 @@ from skerry import errors
 from skerry.cli.command import command, single
 from skerry.cli.commands.user import read_password
 from skerry.cli.config.store import Context
+from skerry.cli.device_login import login_by_code
 from skerry.cli.exit_codes import CliError, UsageError
 from skerry.cli.run import Run, connect
 from skerry.connection import Address, AddressError, read_ca
@@ -58,6 +59,13 @@ async def login(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    device: Annotated[
+        bool,
+        typer.Option(
+            "--device",
+            help="Show a code that you approve where you are logged in; so it is on a terminal without other options.",
+        ),
+    ] = False,
     setup: Annotated[
         str,
         typer.Option(
@@ -80,8 +88,9 @@ async def login(
     content of --ca-file. The context is named after --context, else after the host.
     """
     flags = run.given.flags
-    if sum((bool(user and not setup), bool(token or token_stdin or token_file), bool(setup))) > 1:
-        raise UsageError("give one of --setup, --user and a token")
+    ways = (bool(user and not setup), bool(token or token_stdin or token_file), bool(setup), device)
+    if sum(ways) > 1:
+        raise UsageError("give one of --setup, --user, --device and a token")
     try:
         ca = read_ca(Path(flags.ca_file)) if flags.ca_file else None
     except (AddressError, OSError) as error:
@@ -101,6 +110,10 @@ async def login(
         secret = read_password(run, from_stdin=password_stdin, confirm=False)
         async with connect(str(server), "", ca=ca, insecure=insecure) as client:
             secret = (await client.sessions.login(user, secret)).secret
+    elif device or wants_code(run, token, token_stdin=token_stdin, token_file=token_file):
+        server = parse_address(address)
+        async with connect(str(server), "", ca=ca, insecure=insecure) as client:
+            secret = await login_by_code(run, client)
     else:
         server = parse_address(address)
         secret = read_token(run, token, token_stdin=token_stdin, token_file=token_file)
@@ -119,6 +132,12 @@ async def login(
     )
     run.store.save(config.with_context(name, context))
     run.out.say(f"Logged in to {server} as {info.principal}; context {name} is in {run.store.path}")
+
+
+def wants_code(run: Run, token: str, *, token_stdin: bool, token_file: Path | None) -> bool:
+    """Whether a person sits there and has given nothing to log in with."""
+    given = token or token_stdin or token_file or run.around.environ.get("SKERRY_TOKEN")
+    return not given and run.around.stdin_is_terminal
 
 
 def parse_link(text: str, *, insecure: bool) -> SetupLink:
@@ -140,7 +159,7 @@ def parse_address(text: str) -> Address:
 
 
 def read_token(run: Run, token: str, *, token_stdin: bool, token_file: Path | None) -> str:
-    """The token from the one place that was named, or asked for. Raises CliError."""
+    """The token from the one place that was named. Raises CliError."""
     if sum((bool(token), token_stdin, token_file is not None)) > 1:
         raise UsageError("give the token once: --token, --token-stdin or --token-file")
     if token_stdin:
@@ -153,11 +172,9 @@ def read_token(run: Run, token: str, *, token_stdin: bool, token_file: Path | No
             raise CliError(f"cannot read the token from {token_file}: {error}") from error
     elif not token:
         token = run.around.environ.get("SKERRY_TOKEN", "")
-    if not token and run.around.stdin_is_terminal:
-        token = typer.prompt("Token", hide_input=True, err=True)
     token = token.strip()
     if not token:
-        raise UsageError("no token: give --token-file, --token-stdin or SKERRY_TOKEN")
+        raise UsageError("no token: give --token-file, --token-stdin, SKERRY_TOKEN or --device")
     if not token.isascii() or not token.isprintable() or " " in token:
         raise errors.InvalidArgument("this is no token: it holds spaces or unprintable characters")
     return token
