@@ -528,16 +528,11 @@ async def _beside(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Store
 async def make_setup_link(settings: Settings, *, ttl: timedelta | None) -> str:
     """Makes a setup link, which a control plane may be serving meanwhile; those before are worthless. Raises StorageUnavailable, PkiError."""
     clock = SystemClock()
-    await asyncio.to_thread(migrate, settings.database_path)
     authorities = Authorities.open(settings.pki_dir, clock=clock.now)
-    store = Store(settings.database_path, clock=clock, on_commit=lambda _topics: None)
-    try:
-        await store.open()
+    async with _beside(settings, clock) as (store, _keyring):
         setup = SetupService(store=store, ids=UlidSource(clock), passwords=Passwords())
         code = await setup.new_code(ttl or SETUP_TTL)
         return _setup_link(settings, authorities, code, settings.api_listen.port)
-    finally:
-        await store.close()
 
 
 async def begin_ca_rotation(settings: Settings) -> None:

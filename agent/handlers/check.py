@@ -10,6 +10,7 @@ from skerry.agent.v1 import link_pb2
 from agent.compose.schema import json_schema
 from agent.handlers.errors import stream_error
 from agent.handlers.messages import check_result_to, deploy_from
+from agent.handlers.redaction import Redaction
 from agent.link.handlers import Stream
 from agent.workloads.checking import Checker
 from agent.workloads.errors import WorkloadError
@@ -21,11 +22,14 @@ class CheckHandler:
 
     async def __call__(self, opened: link_pb2.Open, stream: Stream) -> None:
         request = deploy_from(opened.check.deploy)
+        redaction = Redaction.of(opened.check.deploy)
         try:
             plan = await self._checker.check(request, opened.check.profiles)
         except WorkloadError as error:
-            raise stream_error(error) from error
-        await stream.send(check_result_to(plan).SerializeToString())
+            raise stream_error(error, redaction) from error
+        result = check_result_to(plan)
+        redaction.apply(result)
+        await stream.send(result.SerializeToString())
 
 
 class ComposeSchemaHandler:

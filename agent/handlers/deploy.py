@@ -5,6 +5,7 @@ from __future__ import annotations
 from skerry.agent.v1 import command_pb2
 
 from agent.handlers.messages import deploy_from, outcome_to, progress_to, remove_from
+from agent.handlers.redaction import Redaction
 from agent.link.handlers import Progress
 from agent.workloads.deploy import Deployer
 from agent.workloads.model import DeployProgress
@@ -18,11 +19,18 @@ class DeployAppHandler:
     async def __call__(
         self, command: command_pb2.Command, progress: Progress
     ) -> command_pb2.CommandResult:
+        redaction = Redaction.of(command.deploy_app)
+
         def report(message: str, state: DeployProgress | None) -> None:
-            progress(message, progress_to(state) if state is not None else None)
+            said = progress_to(state) if state is not None else None
+            if said is not None:
+                redaction.apply(said)
+            progress(redaction.text(message), said)
 
         outcome = await self._deployer.deploy(deploy_from(command.deploy_app), report)
-        return outcome_to(outcome)
+        result = outcome_to(outcome)
+        redaction.apply(result)
+        return result
 
 
 class DeleteAppHandler:

@@ -6,6 +6,7 @@ from skerry.agent.v1 import link_pb2
 
 from agent.handlers.errors import stream_error
 from agent.handlers.messages import deploy_from, preview_to
+from agent.handlers.redaction import Redaction
 from agent.kube.errors import KubeError
 from agent.link.handlers import Stream
 from agent.workloads.errors import WorkloadError
@@ -17,8 +18,11 @@ class PlanHandler:
         self._previewer = previewer
 
     async def __call__(self, opened: link_pb2.Open, stream: Stream) -> None:
+        redaction = Redaction.of(opened.plan.deploy)
         try:
             preview = await self._previewer.preview(deploy_from(opened.plan.deploy))
         except (WorkloadError, KubeError) as error:
-            raise stream_error(error) from error
-        await stream.send(preview_to(preview).SerializeToString())
+            raise stream_error(error, redaction) from error
+        result = preview_to(preview)
+        redaction.apply(result)
+        await stream.send(result.SerializeToString())

@@ -1,7 +1,8 @@
 """The commands this agent has taken on, on disk, so that none is lost and none is forgotten half done.
 
 A command is acknowledged to the control plane only after it is here; its result stays here until the
-control plane has it. Killing the agent at any point loses nothing that was said to be here: sqlite's
+control plane has it. Commands carry secrets, so they are encrypted here (`journal_key`), and go with their
+result. Killing the agent at any point loses nothing that was said to be here: sqlite's
 journal rolls a torn write back. Used by `commands`, from worker threads.
 """
 
@@ -19,6 +20,7 @@ import structlog
 from skerry.agent.v1 import command_pb2
 
 from agent.link.errors import JournalError
+from agent.link.journal_key import JournalKey, SealBroken
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class Journal:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._key = JournalKey(path.with_name("journal.key"), cluster_uid=cluster_uid)
             try:
                 self._database = self._open(cluster_uid)
             except sqlite3.DatabaseError as error:
@@ -82,7 +85,7 @@ class Journal:
                 if command.seq > last:
                     database.execute(
                         "INSERT INTO commands (seq, payload) VALUES (?, ?)",
-                        (command.seq, command.SerializeToString()),
+                        (command.seq, self._key.seal(command.seq, command.SerializeToString())),
                     )
                     last = command.seq
                     new.append(command)
@@ -105,7 +108,7 @@ class Journal:
         """The command ended."""
         with self._transaction() as database:
             database.execute(
-                "UPDATE commands SET result = ? WHERE seq = ?",
+                "UPDATE commands SET result = ?, payload = X'' WHERE seq = ?",
                 (result.SerializeToString(), result.seq),
             )
 
@@ -118,11 +121,11 @@ class Journal:
         """Commands without a result, in order."""
         with self._transaction() as database:
             rows = database.execute(
-                "SELECT payload, attempts FROM commands WHERE result IS NULL ORDER BY seq"
+                "SELECT seq, payload, attempts FROM commands WHERE result IS NULL ORDER BY seq"
             ).fetchall()
         return [
-            Unfinished(command_pb2.Command.FromString(payload), attempts)
-            for payload, attempts in rows
+            Unfinished(command_pb2.Command.FromString(self._key.open(seq, payload)), attempts)
+            for seq, payload, attempts in rows
         ]
 
     def results(self) -> list[command_pb2.CommandResult]:
@@ -141,8 +144,9 @@ class Journal:
     def _open(self, cluster_uid: str) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
-            self._path.chmod(0o600)  # commands carry variables, which may be secrets
+            self._path.chmod(0o600)
             database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA secure_delete = ON")
             database.execute("PRAGMA synchronous = FULL")
             if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("the file does not pass sqlite's check")
@@ -155,11 +159,37 @@ class Journal:
                     "INSERT OR REPLACE INTO facts VALUES (?, ?)",
                     [("cluster_uid", cluster_uid), ("last_seq", "0")],
                 )
+            sealed = self._seal_all(database)
             database.execute("COMMIT")
+            if sealed:  # the log must not go on holding what was in clear
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
             database.close()
             raise
         return database
+
+    def _seal_all(self, database: sqlite3.Connection) -> bool:
+        """Seal what an older version kept in clear, and see that the rest opens; whether anything was in clear.
+
+        Raises sqlite3.DatabaseError when a command does not open: its key is gone, which is a damaged journal.
+        """
+        in_clear = []
+        for seq, payload in database.execute(
+            "SELECT seq, payload FROM commands WHERE result IS NULL"
+        ):
+            if not self._key.is_sealed(payload):
+                in_clear.append((self._key.seal(seq, payload), seq))
+                continue
+            try:
+                self._key.open(seq, payload)
+            except SealBroken as error:
+                raise sqlite3.DatabaseError(str(error)) from error
+        database.executemany("UPDATE commands SET payload = ? WHERE seq = ?", in_clear)
+        ended = database.execute(
+            "UPDATE commands SET payload = X'' WHERE result IS NOT NULL AND payload <> X''"
+        )
+        return bool(in_clear) or ended.rowcount > 0
 
     def _put_aside(self) -> str:
         suffix = f".damaged-{time.time_ns()}"

@@ -146,6 +146,7 @@ def test_a_torn_tail_is_rolled_back(path: Path, tmp_path: Path) -> None:
         shutil.copy(path, copy)
         torn = log.read_bytes()[:cut]
         copy.with_name("journal.db-wal").write_bytes(torn)
+        shutil.copy(path.with_name("journal.key"), copy.with_name("journal.key"))
         reopened = Journal(copy, cluster_uid="a")
         last = reopened.last_seq()
         assert seqs(reopened) == list(range(1, last + 1)), "no hole, whatever was lost"
@@ -192,3 +193,71 @@ def test_a_closed_journal_is_a_clear_error(path: Path) -> None:
     with pytest.raises(JournalError) as caught:
         journal.last_seq()
     assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+SECRET = "hunter2-in-the-journal"
+
+
+def deploy(seq: int) -> command_pb2.Command:
+    message = command(seq)
+    message.deploy_app.variables["PASSWORD"] = SECRET
+    message.deploy_app.files.add(path="compose.yaml", content=SECRET.encode() * 500)
+    return message
+
+
+def on_disk(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
+
+
+def test_nothing_of_a_command_is_in_clear_on_disk(path: Path) -> None:
+    journal = Journal(path, cluster_uid="a")
+    journal.append([deploy(1), deploy(2)])
+    assert SECRET.encode() not in on_disk(path)
+    journal.finish(result(1))
+    assert SECRET.encode() not in on_disk(path)
+    assert [item.command for item in journal.unfinished()] == [deploy(2)]
+    journal.close()
+    assert path.with_name("journal.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_older_version_kept_in_clear_is_sealed(path: Path) -> None:
+    journal = Journal(path, cluster_uid="a")
+    journal.append([command(1), command(2)])
+    for seq in (1, 2):
+        journal._database.execute(
+            "UPDATE commands SET payload = ? WHERE seq = ?", (deploy(seq).SerializeToString(), seq)
+        )
+    journal._database.execute("UPDATE commands SET result = X'0801' WHERE seq = 2")
+    journal.close()
+    assert SECRET.encode() in on_disk(path)
+    journal = Journal(path, cluster_uid="a")
+    assert SECRET.encode() not in on_disk(path)
+    assert [item.command for item in journal.unfinished()] == [deploy(1)]
+    assert (len(journal.results()), journal.last_seq()) == (1, 2)
+
+
+@pytest.mark.parametrize("damage", ["gone", "other", "short"])
+def test_without_its_key_a_journal_is_begun_anew(path: Path, damage: str) -> None:
+    journal = Journal(path, cluster_uid="a")
+    journal.append([deploy(1)])
+    journal.close()
+    key = path.with_name("journal.key")
+    if damage == "gone":
+        key.unlink()
+    else:
+        key.write_bytes(bytes(32 if damage == "other" else 5))
+    journal = Journal(path, cluster_uid="a")
+    assert (seqs(journal), journal.last_seq()) == ([], 0)
+    assert list(path.parent.glob("journal.db.damaged-*"))
+    journal.append([deploy(1)])
+    assert seqs(journal) == [1]
+
+
+def test_one_command_is_not_passed_off_as_another(path: Path) -> None:
+    journal = Journal(path, cluster_uid="a")
+    journal.append([deploy(1), deploy(2)])
+    journal._database.execute(
+        "UPDATE commands SET payload = (SELECT payload FROM commands WHERE seq = 2) WHERE seq = 1"
+    )
+    journal.close()
+    assert Journal(path, cluster_uid="a").last_seq() == 0

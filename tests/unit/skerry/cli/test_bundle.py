@@ -285,7 +285,7 @@ def test_variables_of_the_shell_are_sent_only_when_mentioned(folder: Path) -> No
         ],
         "v",
     )
-    sent = gather(folder, environ=everything).bundle.variables
+    sent = gather(folder, environ=everything).bundle.default_variables
     assert set(sent) == {"TAG", "PLAIN", "BARE", "EMPTY", "COMPOSE_PROFILES"}
 
 
@@ -301,6 +301,7 @@ def test_env_files_replace_dot_env_and_the_shell_wins(folder: Path) -> None:
     )
     collected = gather(folder, env_files=["one.env", "two.env"], environ={"C": "shell"})
     assert dict(collected.bundle.variables) == {"A": "one", "B": "two", "C": "shell"}
+    assert not collected.bundle.default_variables
     assert paths(collected) == ["compose.yaml"]
     assert paths(gather(folder)) == [".env", "compose.yaml"]
 

@@ -79,7 +79,8 @@ async def test_a_deploy_sends_the_project(fake: FakeControlPlane, cli: Cli) -> N
     assert request.parent == "organizations/default/projects/shop/environments/prod"
     assert request.app_id == "web-shop"
     assert [file.path for file in request.bundle.files] == ["docker-compose.yml"]
-    assert dict(request.bundle.variables) == {"TAG": "7"}
+    assert dict(request.bundle.default_variables) == {"TAG": "7"}
+    assert not request.bundle.variables
     assert request.request_id
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from skerry.cli.bundle.folder import Folder, LeftOutError
 from skerry.cli.bundle.mentions import mentions, variables_of
-from skerry.cli.bundle.variables import fill, parse_env_file, to_send
+from skerry.cli.bundle.variables import asked_for, fill, from_shell, parse_env_file
 from skerry.cli.exit_codes import UsageError
 from skerry.cli.output.words import size
 from skerry.platform.v1 import app_pb2
@@ -82,7 +82,9 @@ class _Collector:
         bundle = app_pb2.Bundle(
             compose_files=composes,
             files=[app_pb2.BundleFile(path=p, content=c) for p, c in self._files.items()],
-            variables=to_send(self._mentioned, self._inputs.environ, env),
+            # An env file was asked for; the shell happens to be there, and the server's variables win over it.
+            variables=asked_for(env, self._inputs.environ),
+            default_variables=from_shell(self._mentioned, self._inputs.environ, env),
         )
         name = app_id(self._name) or app_id(self._folder.root.name)
         return Collected(bundle, name, [f"{path}: {why}" for path, why in self._left_out.items()])

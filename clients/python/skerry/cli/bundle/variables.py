@@ -27,15 +27,17 @@ def parse_env_file(content: bytes, environ: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def to_send(
+def asked_for(env_file: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of --env-file; the shell's value of one of them wins, as with `docker compose`."""
+    return {name: environ.get(name, value) for name, value in env_file.items()}
+
+
+def from_shell(
     mentioned: Iterable[str], environ: Mapping[str, str], env_file: Mapping[str, str]
 ) -> dict[str, str]:
-    """The env file's variables, and of the shell's only those that the project mentions.
-
-    The shell's win, as with `docker compose`; the rest of the shell is nobody's business.
-    """
-    wanted = {*mentioned, *ALWAYS_SENT, *env_file}
-    return {**env_file, **{name: environ[name] for name in sorted(wanted) if name in environ}}
+    """Of the shell's other variables those that the project mentions; the rest of the shell is nobody's business."""
+    wanted = {*mentioned, *ALWAYS_SENT} - set(env_file)
+    return {name: environ[name] for name in sorted(wanted) if name in environ}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str | None:
