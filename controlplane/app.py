@@ -60,6 +60,7 @@ from controlplane.background import Background
 from controlplane.domain.clock import Clock, SystemClock
 from controlplane.domain.errors import SkerryError
 from controlplane.domain.ids import UlidSource
+from controlplane.domain.terminals import TerminalLimits
 from controlplane.edge import routes
 from controlplane.edge.cookies import Cookies
 from controlplane.edge.devices import PATH as DEVICE_PATH
@@ -238,7 +239,16 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         add_ons = AddOnService(store=store, clock=clock, hub=hub)
         logs = LogService(store=store, clock=clock, presence=presence, agents=agents)
         terminals = TerminalService(
-            store=store, clock=clock, ids=ids, presence=presence, agents=agents
+            store=store,
+            clock=clock,
+            ids=ids,
+            presence=presence,
+            agents=agents,
+            limits=TerminalLimits(
+                per_user=settings.terminals_per_user,
+                per_cluster=settings.terminals_per_cluster,
+                detached_seconds=settings.terminal_detached_life.total_seconds(),
+            ),
         )
         sessions = AgentSessionService(
             store=store, clock=clock, presence=presence, identities=identities, cipher=keyring

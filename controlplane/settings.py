@@ -225,6 +225,15 @@ class Settings(BaseSettings):
     unknown_calls_at_once: int = Field(default=200, ge=1)
     """How many before that holds."""
 
+    terminals_per_user: int = Field(default=16, ge=1)
+    """How many terminals somebody may have open at a time, detached ones included."""
+
+    terminals_per_cluster: int = Field(default=128, ge=1)
+    """How many may be open in a cluster."""
+
+    terminal_detached_life: Duration = timedelta(hours=24)
+    """How long a terminal runs on after its user detached from it."""
+
     drain_timeout: Duration = timedelta(seconds=10)
     """How long calls may go on after the server was told to stop."""
 

@@ -1,16 +1,21 @@
 """TerminalService at the border."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol
 
 from skerry.platform.v1 import terminal_pb2, terminal_pb2_grpc
 
 from controlplane.api import caller, streams
+from controlplane.api.convert import common
 from controlplane.api.convert import terminals as convert
 from controlplane.api.interceptors.call import Context
-from controlplane.domain.errors import InvalidField, SkerryError
+from controlplane.domain.errors import InvalidField, SkerryError, TerminalGone
 from controlplane.domain.names import TerminalName
+from controlplane.domain.terminals import TerminalEvent, WindowSize
 from controlplane.services.ports import ExecSession
+from controlplane.services.terminal_session import Attachment
 from controlplane.services.terminals import TerminalService
 
 MAX_STDIN_BYTES = 32 * 1024
@@ -29,8 +34,15 @@ class TerminalServicer(terminal_pb2_grpc.TerminalServiceServicer):
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("message") != "start":
             raise InvalidField.of("start", "must come first: it says what to run")
+        if first.start.keep:
+            attachment = await self._terminals.keep(
+                convert.exec_start(first.start), caller.principal()
+            )
+            async for kept in self._attached(attachment, request_iterator):
+                yield convert.kept_exec_event(kept, attachment.input_received)
+            return
         session = await self._terminals.exec(convert.exec_start(first.start))
-        feed = _Input(request_iterator, session)
+        feed = _Input(request_iterator, _ToSession(session))
         task = asyncio.create_task(feed.run(), name="exec-input")
         # The task ends by itself when the call does, a moment after this generator: keep it until then. It is not cancelled,
         # because that would cancel a pending read of gRPC, which leaks (https://github.com/grpc/grpc/issues/43360).
@@ -47,6 +59,44 @@ class TerminalServicer(terminal_pb2_grpc.TerminalServiceServicer):
         finally:
             feed.over = True
             await session.close()
+
+    async def AttachTerminal(
+        self,
+        request_iterator: AsyncIterator[terminal_pb2.AttachTerminalRequest],
+        _context: Context,
+    ) -> AsyncIterator[terminal_pb2.AttachTerminalResponse]:
+        first = await anext(request_iterator, None)
+        if first is None or first.WhichOneof("message") != "attach":
+            raise InvalidField.of("attach", "must come first: it says which terminal")
+        wanted = first.attach
+        attachment = await self._terminals.attach(
+            TerminalName.parse(wanted.terminal, "attach.terminal"),
+            caller.principal(),
+            from_offset=wanted.from_offset if wanted.HasField("from_offset") else None,
+            scrollback=wanted.scrollback_bytes,
+            size=convert.window_size(wanted.size, "attach.size")
+            if wanted.HasField("size")
+            else None,
+        )
+        async for event in self._attached(attachment, request_iterator):
+            yield convert.attach_event(event, attachment.input_received)
+
+    async def _attached(
+        self, attachment: Attachment, requests: AsyncIterator[Any]
+    ) -> AsyncGenerator[TerminalEvent | None, None]:
+        """Carry one client of a kept terminal until its part is over."""
+        feed = _Input(requests, _ToTerminal(attachment))
+        task = asyncio.create_task(feed.run(), name="terminal-input")
+        self._inputs.add(task)
+        task.add_done_callback(self._inputs.discard)
+        try:
+            async with aclosing(attachment.events()) as events:
+                async for event in events:
+                    yield event
+            feed.check()
+        finally:
+            feed.over = True
+            attachment.leave()
 
     def OpenTerminal(
         self, request: terminal_pb2.OpenTerminalRequest, _context: Context
@@ -92,16 +142,86 @@ class TerminalServicer(terminal_pb2_grpc.TerminalServiceServicer):
         )
         return terminal_pb2.CloseTerminalResponse()
 
+    async def DetachTerminal(
+        self, request: terminal_pb2.DetachTerminalRequest, _context: Context
+    ) -> terminal_pb2.DetachTerminalResponse:
+        self._terminals.detach_terminal(TerminalName.parse(request.terminal), caller.principal())
+        return terminal_pb2.DetachTerminalResponse()
+
+    async def ListTerminals(
+        self, request: terminal_pb2.ListTerminalsRequest, _context: Context
+    ) -> terminal_pb2.ListTerminalsResponse:
+        page = self._terminals.list_terminals(
+            common.page_request(request),
+            caller.principal(),
+            parent=request.parent,
+            all_owners=request.all_owners,
+        )
+        return terminal_pb2.ListTerminalsResponse(
+            terminals=[convert.terminal(item) for item in page.items],
+            next_page_token=page.next_token,
+        )
+
+
+class _Taker(Protocol):
+    """Where input goes."""
+
+    async def write(self, data: bytes) -> None: ...
+    async def resize(self, size: WindowSize) -> None: ...
+    async def end(self) -> None:
+        """The client says that its input has ended."""
+        ...
+
+    async def give_up(self) -> None:
+        """The input was wrong: end what the client reads."""
+        ...
+
+
+class _ToSession:
+    """Input of a command that ends with its call."""
+
+    def __init__(self, session: ExecSession) -> None:
+        self._session = session
+
+    async def write(self, data: bytes) -> None:
+        await self._session.send_stdin(data)
+
+    async def resize(self, size: WindowSize) -> None:
+        await self._session.resize(size)
+
+    async def end(self) -> None:
+        await self._session.close_stdin()
+
+    async def give_up(self) -> None:
+        await self._session.close()
+
+
+class _ToTerminal:
+    """Input of a client of a kept terminal, which goes on without it."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+
+    async def write(self, data: bytes) -> None:
+        await self._attachment.write(data)
+
+    async def resize(self, size: WindowSize) -> None:
+        await self._attachment.resize(size)
+
+    async def end(self) -> None:
+        """A terminal has no end of input; a client that stops typing goes on reading."""
+
+    async def give_up(self) -> None:
+        self._attachment.leave()
+
 
 class _Input:
     """Carries what the client sends to the command, until either ends."""
 
-    def __init__(
-        self, requests: AsyncIterator[terminal_pb2.ExecRequest], session: ExecSession
-    ) -> None:
+    def __init__(self, requests: AsyncIterator[Any], taker: _Taker) -> None:
         self.over = False
         self._requests = requests
-        self._session = session
+        self._taker = taker
         self._error: Exception | None = None
 
     def check(self) -> None:
@@ -115,25 +235,27 @@ class _Input:
             async for request in self._requests:
                 await self._pass_on(request)
             if not self.over:
-                await self._session.close_stdin()
+                await self._taker.end()
+        except TerminalGone:
+            pass  # the command has ended: the output says how
         except Exception as error:
             # After the end of the call, whatever fails fails because of the end.
             if not self.over:
                 self._error = error
-                await self._session.close()
+                await self._taker.give_up()
 
-    async def _pass_on(self, request: terminal_pb2.ExecRequest) -> None:
+    async def _pass_on(self, request: Any) -> None:
         match request.WhichOneof("message"):
             case "stdin":
                 if len(request.stdin) > MAX_STDIN_BYTES:
                     raise InvalidField.of("stdin", "is larger than 32 KiB: send it in pieces")
-                await self._session.send_stdin(request.stdin)
+                await self._taker.write(request.stdin)
             case "stdin_eof":
-                await self._session.close_stdin()
+                await self._taker.end()
             case "resize":
-                await self._session.resize(convert.window_size(request.resize, "resize"))
-            case "start":
-                raise InvalidField.of("start", "came a second time: one call runs one command")
-            case None:
+                await self._taker.resize(convert.window_size(request.resize, "resize"))
+            case "start" | "attach" as first:
+                raise InvalidField.of(first, "came a second time: one call runs one command")
+            case _:
                 # A kind of message from a newer client, or none: nothing that this server could do.
                 pass

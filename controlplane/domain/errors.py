@@ -285,6 +285,13 @@ class TerminalGone(SkerryError):
     reason = "TERMINAL_GONE"
 
 
+class TerminalLimitExceeded(SkerryError):
+    """As many terminals are open as the caller, or a cluster, may have."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "TERMINAL_LIMIT_EXCEEDED"
+
+
 class Internal(SkerryError):
     """A defect; the message given to callers holds no details."""
 
@@ -387,6 +394,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         SlowConsumer,
         Draining,
         TerminalGone,
+        TerminalLimitExceeded,
         Internal,
         ObjectOwnedElsewhere,
         Cancelled,

@@ -1,6 +1,8 @@
 """Commands run in containers: requests, what comes out, how it ends (`agent.v1.OpenExec`, `ExecControl`, `ExecStatus`)."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from controlplane.domain.names import AppName
 
@@ -91,7 +93,47 @@ class TerminalOutput:
     data: bytes
 
 
-TerminalEvent = TerminalOpened | TerminalOutput | ExecEnded
+class DetachReason(StrEnum):
+    """Why a client is no longer attached; names of `platform.v1.DetachReason` without the prefix."""
+
+    REQUESTED = "REQUESTED"
+    TAKEN = "TAKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalDetached:
+    """A client's part has ended; the command runs on."""
+
+    reason: DetachReason
+
+
+TerminalEvent = TerminalOpened | TerminalOutput | ExecEnded | TerminalDetached
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """An open terminal in a list. `detach_time` and `expire_time` only while no client is attached."""
+
+    uid: str
+    app: str
+    owner: str
+    pod: str
+    container: str
+    command: tuple[str, ...]
+    create_time: datetime
+    attached: bool
+    detach_time: datetime | None
+    expire_time: datetime | None
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalLimits:
+    """How many terminals may be open at a time, and how long one runs on after a detach, in seconds."""
+
+    per_user: int = 16
+    per_cluster: int = 128
+    detached_seconds: float = 24 * 3600.0
 
 
 def loss_notice(bytes_lost: int) -> bytes:

@@ -39,6 +39,7 @@ from skerry.platform.v1 import (
 )
 
 from tests.fakes.script import Fail, Script, play
+from tests.fakes.terminals import FakeTerminal
 
 TOKEN = "skt_test"
 PRINCIPAL = "users/admin"
@@ -110,6 +111,8 @@ class FakeControlPlane:
     failures: dict[str, deque[Fail]] = field(default_factory=lambda: defaultdict(deque))
     """RPC name → how its next calls fail, before anything is done."""
     exec_behaviour: ExecBehaviour = cat
+    terminal: FakeTerminal | None = None
+    terminals: list[terminal_pb2.Terminal] = field(default_factory=list)
     fixed_time: float | None = None
     """What its clock says, in seconds since 1970; the real time when None."""
     calls: list[Call] = field(default_factory=list)
@@ -595,6 +598,9 @@ class _Terminals(_Servicer, terminal_pb2_grpc.TerminalServiceServicer):
     async def Exec(self, request_iterator: Any, context: Any) -> None:
         first = await context.read()
         await self.find(self.fake.apps, first.start.app, context)
+        if first.start.keep and self.fake.terminal is not None:
+            await self.fake.terminal.serve(context, terminal_pb2.ExecResponse)
+            return
 
         async def read() -> terminal_pb2.ExecRequest | None:
             request = await context.read()
@@ -607,6 +613,19 @@ class _Terminals(_Servicer, terminal_pb2_grpc.TerminalServiceServicer):
         )
         await self.fake.exec_behaviour(ExecPeer(first.start, read, context.write))
 
+    async def AttachTerminal(self, request_iterator: Any, context: Any) -> None:
+        first = await context.read()
+        assert self.fake.terminal is not None
+        await self.fake.terminal.serve(context, terminal_pb2.AttachTerminalResponse, first.attach)
+
+    async def DetachTerminal(self, request: Any, context: Any) -> Any:
+        assert self.fake.terminal is not None
+        self.fake.terminal.detach()
+        return terminal_pb2.DetachTerminalResponse()
+
+    async def ListTerminals(self, request: Any, context: Any) -> Any:
+        return terminal_pb2.ListTerminalsResponse(terminals=self.fake.terminals)
+
     def OpenTerminal(self, request: Any, context: Any) -> Any:
         raise NotImplementedError("for grpc-web; the Python client uses Exec")
 
@@ -616,8 +635,9 @@ class _Terminals(_Servicer, terminal_pb2_grpc.TerminalServiceServicer):
     def ResizeTerminal(self, request: Any, context: Any) -> Any:
         raise NotImplementedError("for grpc-web; the Python client uses Exec")
 
-    def CloseTerminal(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError("for grpc-web; the Python client uses Exec")
+    async def CloseTerminal(self, request: Any, context: Any) -> Any:
+        self.fake.terminals = [t for t in self.fake.terminals if t.name != request.terminal]
+        return terminal_pb2.CloseTerminalResponse()
 
 
 class _Server(_Servicer, server_pb2_grpc.ServerServiceServicer):

@@ -32,6 +32,10 @@ def cluster(cluster: str) -> str:
     return f"clusters/{cluster}"
 
 
+def terminal(terminal: str) -> str:
+    return f"terminals/{terminal}"
+
+
 def operation(operation: str) -> str:
     return f"operations/{operation}"
 

@@ -11,6 +11,8 @@ from controlplane.domain.terminals import (
     ExecOutput,
     ExecRunning,
     ExecStart,
+    Terminal,
+    TerminalDetached,
     TerminalEvent,
     TerminalOpened,
     TerminalOutput,
@@ -60,23 +62,71 @@ def exec_event(event: ExecEvent) -> terminal_pb2.ExecResponse:
             return terminal_pb2.ExecResponse(exit=_exit(event))
 
 
+def kept_exec_event(event: TerminalEvent | None, received: int) -> terminal_pb2.ExecResponse:
+    """One event of Exec with `keep`."""
+    message = terminal_pb2.ExecResponse(input_received=received)
+    _fill(message, event)
+    return message
+
+
+def attach_event(event: TerminalEvent | None, received: int) -> terminal_pb2.AttachTerminalResponse:
+    """One event of AttachTerminal."""
+    message = terminal_pb2.AttachTerminalResponse(input_received=received)
+    _fill(message, event)
+    return message
+
+
 def terminal_event(event: TerminalEvent | None) -> terminal_pb2.OpenTerminalResponse:
     """One event of OpenTerminal; None is a heartbeat."""
+    message = terminal_pb2.OpenTerminalResponse()
+    _fill(message, event)
+    return message
+
+
+def terminal(item: Terminal) -> terminal_pb2.Terminal:
+    """A terminal in a list."""
+    message = terminal_pb2.Terminal(
+        name=str(TerminalName(item.uid)),
+        app=item.app,
+        owner=item.owner,
+        pod=item.pod,
+        container=item.container,
+        command=item.command,
+        attached=item.attached,
+        output_bytes=item.output_bytes,
+    )
+    message.create_time.FromDatetime(item.create_time)
+    if item.detach_time is not None:
+        message.detach_time.FromDatetime(item.detach_time)
+    if item.expire_time is not None:
+        message.expire_time.FromDatetime(item.expire_time)
+    return message
+
+
+_Events = (
+    terminal_pb2.ExecResponse
+    | terminal_pb2.AttachTerminalResponse
+    | terminal_pb2.OpenTerminalResponse
+)
+
+
+def _fill(message: _Events, event: TerminalEvent | None) -> None:
     match event:
         case None:
-            return terminal_pb2.OpenTerminalResponse()
+            pass
         case TerminalOpened():
-            started = terminal_pb2.ExecStarted(
-                pod=event.pod,
-                container=event.container,
-                terminal=str(TerminalName(event.terminal)),
-            )
-            return terminal_pb2.OpenTerminalResponse(started=started)
+            message.started.pod = event.pod
+            message.started.container = event.container
+            message.started.terminal = str(TerminalName(event.terminal))
         case TerminalOutput():
-            output = terminal_pb2.TerminalOutput(offset=event.offset, data=event.data)
-            return terminal_pb2.OpenTerminalResponse(output=output)
+            message.output.offset = event.offset
+            message.output.data = event.data
+        case TerminalDetached():
+            message.detached.reason = terminal_pb2.DetachReason.Value(
+                f"DETACH_REASON_{event.reason}"
+            )
         case ExecEnded():
-            return terminal_pb2.OpenTerminalResponse(exit=_exit(event))
+            message.exit.CopyFrom(_exit(event))
 
 
 def _exit(event: ExecEnded) -> terminal_pb2.ExecExit:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status", "Show what runs, and why not when it does not."),
     "logs": ("logs", "Print what an app's containers print."),
     "exec": ("exec", "Run a command in a container of an app."),
+    "terminal": ("terminal", "Terminals that run on: list, attach, close."),
     "rollback": ("rollback", "Go back to an earlier revision."),
     "app": ("app", "Apps: list, get, delete."),
     "deployments": ("history", "List an app's deployments, newest first."),

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum
 
 from grpc import aio
 
-from skerry import errors
+from skerry import errors, paging
 from skerry.calls import Calls
 from skerry.platform.v1 import terminal_pb2, terminal_pb2_grpc
+from skerry.services.kept_terminals import (
+    MAX_STDIN_BYTES,
+    Detached,
+    KeptTerminal,
+    Output,
+    Stream,
+)
 
-MAX_STDIN_BYTES = 32 << 10
-"""Most bytes of one stdin message (the contract's bound)."""
-
-
-class Stream(Enum):
-    """Where a piece of output was written to."""
-
-    STDOUT = "stdout"
-    STDERR = "stderr"
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A piece of output. With a terminal everything is STDOUT."""
-
-    stream: Stream
-    data: bytes
+__all__ = [
+    "MAX_STDIN_BYTES",
+    "Detached",
+    "ExecSession",
+    "KeptTerminal",
+    "Output",
+    "Stream",
+    "Terminals",
+]
 
 
 class Terminals:
@@ -69,6 +66,81 @@ class Terminals:
             yield session
         finally:
             call.cancel()
+
+    @asynccontextmanager
+    async def open(
+        self,
+        app: str,
+        command: Sequence[str] = (),
+        *,
+        service: str = "",
+        pod: str = "",
+        size: tuple[int, int] | None = None,
+        on_cut: Callable[[], None] = lambda: None,
+    ) -> AsyncIterator[KeptTerminal]:
+        """Run a command with a terminal that the server keeps: it survives a cut, and `detach`.
+
+        Leaving the block without `detach` drops it; the server ends the command a minute later. Close it with `close` to end it
+        at once.
+        """
+        start = terminal_pb2.ExecStart(
+            app=app, service=service, pod=pod, command=command, tty=True, stdin=True, keep=True
+        )
+        if size is not None:
+            start.size.rows, start.size.columns = size
+        terminal = KeptTerminal(self._calls, self._stub, start=start, on_cut=on_cut)
+        try:
+            await terminal.begin()
+            yield terminal
+        finally:
+            terminal.leave()
+
+    @asynccontextmanager
+    async def attach(
+        self,
+        name: str,
+        *,
+        scrollback: int = 0,
+        size: tuple[int, int] | None = None,
+        on_cut: Callable[[], None] = lambda: None,
+    ) -> AsyncIterator[KeptTerminal]:
+        """Go on with a terminal, from this client or another: the last `scrollback` bytes first (0: all that is kept).
+
+        A client that is attached is sent away.
+        """
+        attach = terminal_pb2.TerminalAttach(terminal=name, scrollback_bytes=scrollback)
+        if size is not None:
+            attach.size.rows, attach.size.columns = size
+        terminal = KeptTerminal(self._calls, self._stub, attach=attach, on_cut=on_cut)
+        try:
+            await terminal.begin()
+            yield terminal
+        finally:
+            terminal.leave()
+
+    def list(
+        self, parent: str = "", *, all_owners: bool = False, page_size: int = 0
+    ) -> AsyncGenerator[terminal_pb2.Terminal, None]:
+        """Your open terminals, newest first; with `all_owners` others' too, where you manage the environment."""
+        return paging.each(
+            lambda token: self._calls.unary(
+                self._stub.ListTerminals,
+                terminal_pb2.ListTerminalsRequest(
+                    parent=parent, all_owners=all_owners, page_size=page_size, page_token=token
+                ),
+            ),
+            lambda page: page.terminals,
+        )
+
+    async def detach(self, name: str) -> None:
+        """Send the client that is attached away; the command runs on."""
+        request = terminal_pb2.DetachTerminalRequest(terminal=name)
+        await self._calls.unary(self._stub.DetachTerminal, request)
+
+    async def close(self, name: str) -> None:
+        """End the command of a terminal."""
+        request = terminal_pb2.CloseTerminalRequest(terminal=name)
+        await self._calls.unary(self._stub.CloseTerminal, request, repeatable=False)
 
 
 class ExecSession:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
+from skerry.cli.attached import attached, carried, exit_code
 from skerry.cli.command import command, single
-from skerry.cli.exit_codes import CliError, UsageError
+from skerry.cli.detach_keys import DEFAULT, DetachKeys, parse
+from skerry.cli.exit_codes import UsageError
 from skerry.cli.run import Run
 from skerry.cli.suggest import apps
-from skerry.cli.terminal import Input, on_resize, raw_mode, window_size, write_all
+from skerry.cli.terminal import Input, window_size, write_all
 from skerry.services.terminals import ExecSession, Stream
 
 app = single()
@@ -58,11 +60,20 @@ async def exec_command(
         str,
         typer.Option("--pod", metavar="POD", help="The pod. [default: the newest that is ready]"),
     ] = "",
+    detach_keys: Annotated[
+        str,
+        typer.Option(
+            "--detach-keys",
+            metavar="KEYS",
+            help="With -it: keys that leave it running; empty for none.",
+        ),
+    ] = DEFAULT,
 ) -> int:
     """Run a command in a container of an app.
 
        Its exit code becomes this one's.
     With -it it gets this terminal: keys go to it unchanged, and the window's size follows.
+       It survives a cut of up to a minute, and ctrl-p ctrl-q leaves it running: see `skerry terminal`.
     """
     name, named_service = split_target(target)
     if named_service and service and service != named_service:
@@ -73,19 +84,24 @@ async def exec_command(
     stdin = stdin and sys.stdin is not None
     in_ = sys.stdin.fileno() if stdin or tty else -1
     out = sys.stdout.fileno()
-    async with (
-        run.client() as client,
-        client.terminals.exec(
+    async with run.client() as client:
+        service = named_service or service
+        if tty and stdin:
+            keys = DetachKeys(parse(detach_keys))
+            async with client.terminals.open(
+                run.app(name), arguments or (), service=service, pod=pod, size=window_size(in_)
+            ) as terminal:
+                return await attached(run, terminal, keys, in_, out, sys.stderr.fileno())
+        async with client.terminals.exec(
             run.app(name),
             arguments or (),
-            service=named_service or service,
-            pod=pod,
             tty=tty,
             stdin=stdin,
             size=window_size(in_) if tty else None,
-        ) as session,
-    ):
-        return await _attached(session, in_, out, sys.stderr.fileno(), tty=tty, stdin=stdin)
+            service=service,
+            pod=pod,
+        ) as session:
+            return await _attached(session, in_, out, sys.stderr.fileno(), tty=tty, stdin=stdin)
 
 
 def split_target(text: str) -> tuple[str, str]:
@@ -102,37 +118,13 @@ async def _attached(
     session: ExecSession, in_: int, out: int, err: int, *, tty: bool, stdin: bool
 ) -> int:
     """Tie the command's streams to these descriptors until it ends; its exit code."""
-    sending: list[asyncio.Task[None]] = []
-
-    def resize() -> None:
-        size = window_size(in_)
-        if size is not None:
-            sending.append(asyncio.create_task(session.resize(*size), name="exec-resize"))
-
-    with ExitStack() as restored:
-        if tty and stdin:
-            restored.enter_context(raw_mode(in_))
-        if tty:
-            restored.enter_context(on_resize(resize))
+    async with carried(session, in_, tty=tty, raw=tty and stdin) as sending:
         if stdin:
             sending.append(asyncio.create_task(_pump(session, Input(in_)), name="exec-stdin"))
-        try:
-            async with aclosing(session.output()) as pieces:
-                async for piece in pieces:
-                    write_all(err if piece.stream is Stream.STDERR else out, piece.data)
-        finally:
-            for task in sending:
-                task.cancel()
-            if sending:
-                await asyncio.wait(sending)
-    for task in sending:
-        if not task.cancelled():
-            task.result()
-    if session.exit is None:
-        raise CliError("the command ended without an exit code")
-    if session.exit.message:
-        write_all(err, f"{session.exit.message}\n".encode())
-    return session.exit.code
+        async with aclosing(session.output()) as pieces:
+            async for piece in pieces:
+                write_all(err if piece.stream is Stream.STDERR else out, piece.data)
+    return exit_code(session.exit, err)
 
 
 async def _pump(session: ExecSession, source: Input) -> None:

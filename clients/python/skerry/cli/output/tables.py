@@ -18,6 +18,7 @@ from skerry.platform.v1 import (
     operation_pb2,
     project_pb2,
     state_pb2,
+    terminal_pb2,
 )
 
 
@@ -193,6 +194,22 @@ class Tables:
                 words.age(r.create_time, self._now),
             ),
             "revisions",
+        )
+
+    @property
+    def terminals(self) -> Table[terminal_pb2.Terminal]:
+        return Table(
+            ("NAME", "APP", "POD", "COMMAND", "CLIENT", "OWNER", "AGE"),
+            lambda t: cells(
+                names.last(t.name),
+                t.app.removeprefix(f"{names.organization()}/"),
+                t.pod,
+                first_line(" ".join(t.command)) or "login shell",
+                "attached" if t.attached else f"left {words.age(t.detach_time, self._now)} ago",
+                t.owner,
+                words.age(t.create_time, self._now),
+            ),
+            "terminals",
         )
 
     @property

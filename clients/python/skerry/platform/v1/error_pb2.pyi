@@ -100,6 +100,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A variable's value cannot be decrypted, so nothing was sent to the cluster: the keyring lacks its key, or the database was changed. The
     metadata names the variable: set it again, or restore the keyring (FAILED_PRECONDITION).
     """
+    ERROR_REASON_TERMINAL_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 120
+    """The caller, or the cluster, has as many terminals open as the server allows: close some (RESOURCE_EXHAUSTED)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the `google.rpc.ErrorInfo` detail (domain `skerry.dev`) that every failed call carries.
@@ -184,4 +186,6 @@ ERROR_REASON_SECRET_UNAVAILABLE: ErrorReason.ValueType  # 100
 """A variable's value cannot be decrypted, so nothing was sent to the cluster: the keyring lacks its key, or the database was changed. The
 metadata names the variable: set it again, or restore the keyring (FAILED_PRECONDITION).
 """
+ERROR_REASON_TERMINAL_LIMIT_EXCEEDED: ErrorReason.ValueType  # 120
+"""The caller, or the cluster, has as many terminals open as the server allows: close some (RESOURCE_EXHAUSTED)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from skerry.platform.v1 import rule_pb2 as skerry_dot_platform_dot_v1_dot_rule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!skerry/platform/v1/terminal.proto\x12\x12skerry.platform.v1\x1a\x1dskerry/platform/v1/rule.proto\"+\n\nWindowSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x91\x01\n\tExecStart\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0b\n\x03pod\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12,\n\x04size\x18\x07 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\xa0\x01\n\x0b\x45xecRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x12\x13\n\tstdin_eof\x18\x03 \x01(\x08H\x00\x12\x30\n\x06resize\x18\x04 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeH\x00\x42\t\n\x07message\"\x9f\x01\n\x0c\x45xecResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12,\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\"?\n\x0b\x45xecStarted\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\x11\n\tcontainer\x18\x02 \x01(\t\x12\x10\n\x08terminal\x18\x03 \x01(\t\")\n\x08\x45xecExit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x13OpenTerminalRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStart\x12\x10\n\x08terminal\x18\x02 \x01(\t\x12\x15\n\routput_offset\x18\x03 \x01(\x04\"\xb9\x01\n\x14OpenTerminalResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12,\n\x04\x65xit\x18\x03 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x42\t\n\x07message\".\n\x0eTerminalOutput\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"Y\n\x14WriteTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12\x14\n\x0cinput_offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65of\x18\x04 \x01(\x08\")\n\x15WriteTerminalResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"W\n\x15ResizeTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12,\n\x04size\x18\x02 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\x18\n\x16ResizeTerminalResponse\"(\n\x14\x43loseTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\"\x17\n\x15\x43loseTerminalResponse2\xee\x04\n\x0fTerminalService\x12\x64\n\x04\x45xec\x12\x1f.skerry.platform.v1.ExecRequest\x1a .skerry.platform.v1.ExecResponse\"\x15\xea\xe0\x18\x11\x08\x05\x12\tstart.app\x18\x06\x30\x01(\x01\x30\x01\x12\x83\x01\n\x0cOpenTerminal\x12\'.skerry.platform.v1.OpenTerminalRequest\x1a(.skerry.platform.v1.OpenTerminalResponse\"\x1e\xea\xe0\x18\x1a\x08\x05\x12\x12start.app|terminal\x18\x06\x30\x01\x30\x01\x12x\n\rWriteTerminal\x12(.skerry.platform.v1.WriteTerminalRequest\x1a).skerry.platform.v1.WriteTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12{\n\x0eResizeTerminal\x12).skerry.platform.v1.ResizeTerminalRequest\x1a*.skerry.platform.v1.ResizeTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12x\n\rCloseTerminal\x12(.skerry.platform.v1.CloseTerminalRequest\x1a).skerry.platform.v1.CloseTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!skerry/platform/v1/terminal.proto\x12\x12skerry.platform.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/platform/v1/rule.proto\"+\n\nWindowSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x9f\x01\n\tExecStart\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0b\n\x03pod\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x03(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12,\n\x04size\x18\x07 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\x12\x0c\n\x04keep\x18\x08 \x01(\x08\"\xa0\x01\n\x0b\x45xecRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStartH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x12\x13\n\tstdin_eof\x18\x03 \x01(\x08H\x00\x12\x30\n\x06resize\x18\x04 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeH\x00\x42\t\n\x07message\"\xa7\x02\n\x0c\x45xecResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12,\n\x04\x65xit\x18\x04 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x12\x34\n\x06output\x18\x05 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12\x38\n\x08\x64\x65tached\x18\x06 \x01(\x0b\x32$.skerry.platform.v1.TerminalDetachedH\x00\x12\x16\n\x0einput_received\x18\x07 \x01(\x04\x42\t\n\x07message\"D\n\x10TerminalDetached\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .skerry.platform.v1.DetachReason\"\x9b\x01\n\x15\x41ttachTerminalRequest\x12\x34\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\".skerry.platform.v1.TerminalAttachH\x00\x12\x0f\n\x05stdin\x18\x02 \x01(\x0cH\x00\x12\x30\n\x06resize\x18\x03 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeH\x00\x42\t\n\x07message\"\x94\x01\n\x0eTerminalAttach\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12\x18\n\x0b\x66rom_offset\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x10scrollback_bytes\x18\x03 \x01(\r\x12,\n\x04size\x18\x04 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSizeB\x0e\n\x0c_from_offset\"\x8d\x02\n\x16\x41ttachTerminalResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12,\n\x04\x65xit\x18\x03 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x12\x38\n\x08\x64\x65tached\x18\x04 \x01(\x0b\x32$.skerry.platform.v1.TerminalDetachedH\x00\x12\x16\n\x0einput_received\x18\x05 \x01(\x04\x42\t\n\x07message\")\n\x15\x44\x65tachTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\"\x18\n\x16\x44\x65tachTerminalResponse\"a\n\x14ListTerminalsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nall_owners\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x15ListTerminalsResponse\x12/\n\tterminals\x18\x01 \x03(\x0b\x32\x1c.skerry.platform.v1.Terminal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x02\n\x08Terminal\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x61pp\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0b\n\x03pod\x18\x04 \x01(\t\x12\x11\n\tcontainer\x18\x05 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x06 \x03(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttached\x18\x08 \x01(\x08\x12/\n\x0b\x64\x65tach_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0coutput_bytes\x18\x0b \x01(\x04\"?\n\x0b\x45xecStarted\x12\x0b\n\x03pod\x18\x01 \x01(\t\x12\x11\n\tcontainer\x18\x02 \x01(\t\x12\x10\n\x08terminal\x18\x03 \x01(\t\")\n\x08\x45xecExit\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"l\n\x13OpenTerminalRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1d.skerry.platform.v1.ExecStart\x12\x10\n\x08terminal\x18\x02 \x01(\t\x12\x15\n\routput_offset\x18\x03 \x01(\x04\"\xf3\x01\n\x14OpenTerminalResponse\x12\x32\n\x07started\x18\x01 \x01(\x0b\x32\x1f.skerry.platform.v1.ExecStartedH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".skerry.platform.v1.TerminalOutputH\x00\x12,\n\x04\x65xit\x18\x03 \x01(\x0b\x32\x1c.skerry.platform.v1.ExecExitH\x00\x12\x38\n\x08\x64\x65tached\x18\x04 \x01(\x0b\x32$.skerry.platform.v1.TerminalDetachedH\x00\x42\t\n\x07message\".\n\x0eTerminalOutput\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"Y\n\x14WriteTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12\x14\n\x0cinput_offset\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65of\x18\x04 \x01(\x08\")\n\x15WriteTerminalResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"W\n\x15ResizeTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\x12,\n\x04size\x18\x02 \x01(\x0b\x32\x1e.skerry.platform.v1.WindowSize\"\x18\n\x16ResizeTerminalResponse\"(\n\x14\x43loseTerminalRequest\x12\x10\n\x08terminal\x18\x01 \x01(\t\"\x17\n\x15\x43loseTerminalResponse*c\n\x0c\x44\x65tachReason\x12\x1d\n\x19\x44\x45TACH_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45TACH_REASON_REQUESTED\x10\x01\x12\x17\n\x13\x44\x45TACH_REASON_TAKEN\x10\x02\x32\xf2\x07\n\x0fTerminalService\x12\x64\n\x04\x45xec\x12\x1f.skerry.platform.v1.ExecRequest\x1a .skerry.platform.v1.ExecResponse\"\x15\xea\xe0\x18\x11\x08\x05\x12\tstart.app\x18\x06\x30\x01(\x01\x30\x01\x12\x83\x01\n\x0cOpenTerminal\x12\'.skerry.platform.v1.OpenTerminalRequest\x1a(.skerry.platform.v1.OpenTerminalResponse\"\x1e\xea\xe0\x18\x1a\x08\x05\x12\x12start.app|terminal\x18\x06\x30\x01\x30\x01\x12x\n\rWriteTerminal\x12(.skerry.platform.v1.WriteTerminalRequest\x1a).skerry.platform.v1.WriteTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12{\n\x0eResizeTerminal\x12).skerry.platform.v1.ResizeTerminalRequest\x1a*.skerry.platform.v1.ResizeTerminalResponse\"\x12\xea\xe0\x18\x0e\x08\x05\x12\x08terminal\x18\x06\x12\x88\x01\n\x0e\x41ttachTerminal\x12).skerry.platform.v1.AttachTerminalRequest\x1a*.skerry.platform.v1.AttachTerminalResponse\"\x1b\xea\xe0\x18\x17\x08\x05\x12\x0f\x61ttach.terminal\x18\x06\x30\x01(\x01\x30\x01\x12}\n\x0e\x44\x65tachTerminal\x12).skerry.platform.v1.DetachTerminalRequest\x1a*.skerry.platform.v1.DetachTerminalResponse\"\x14\xea\xe0\x18\x10\x08\x05\x12\x08terminal\x18\x06\x30\x01\x12v\n\rListTerminals\x12(.skerry.platform.v1.ListTerminalsRequest\x1a).skerry.platform.v1.ListTerminalsResponse\"\x10\xea\xe0\x18\x0c\x08\x05\x12\x06parent(\x01\x12z\n\rCloseTerminal\x12(.skerry.platform.v1.CloseTerminalRequest\x1a).skerry.platform.v1.CloseTerminalResponse\"\x14\xea\xe0\x18\x10\x08\x05\x12\x08terminal\x18\x06\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,38 +41,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TERMINALSERVICE'].methods_by_name['WriteTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
   _globals['_TERMINALSERVICE'].methods_by_name['ResizeTerminal']._loaded_options = None
   _globals['_TERMINALSERVICE'].methods_by_name['ResizeTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
+  _globals['_TERMINALSERVICE'].methods_by_name['AttachTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['AttachTerminal']._serialized_options = b'\352\340\030\027\010\005\022\017attach.terminal\030\0060\001'
+  _globals['_TERMINALSERVICE'].methods_by_name['DetachTerminal']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['DetachTerminal']._serialized_options = b'\352\340\030\020\010\005\022\010terminal\030\0060\001'
+  _globals['_TERMINALSERVICE'].methods_by_name['ListTerminals']._loaded_options = None
+  _globals['_TERMINALSERVICE'].methods_by_name['ListTerminals']._serialized_options = b'\352\340\030\014\010\005\022\006parent(\001'
   _globals['_TERMINALSERVICE'].methods_by_name['CloseTerminal']._loaded_options = None
-  _globals['_TERMINALSERVICE'].methods_by_name['CloseTerminal']._serialized_options = b'\352\340\030\016\010\005\022\010terminal\030\006'
-  _globals['_WINDOWSIZE']._serialized_start=88
-  _globals['_WINDOWSIZE']._serialized_end=131
-  _globals['_EXECSTART']._serialized_start=134
-  _globals['_EXECSTART']._serialized_end=279
-  _globals['_EXECREQUEST']._serialized_start=282
-  _globals['_EXECREQUEST']._serialized_end=442
-  _globals['_EXECRESPONSE']._serialized_start=445
-  _globals['_EXECRESPONSE']._serialized_end=604
-  _globals['_EXECSTARTED']._serialized_start=606
-  _globals['_EXECSTARTED']._serialized_end=669
-  _globals['_EXECEXIT']._serialized_start=671
-  _globals['_EXECEXIT']._serialized_end=712
-  _globals['_OPENTERMINALREQUEST']._serialized_start=714
-  _globals['_OPENTERMINALREQUEST']._serialized_end=822
-  _globals['_OPENTERMINALRESPONSE']._serialized_start=825
-  _globals['_OPENTERMINALRESPONSE']._serialized_end=1010
-  _globals['_TERMINALOUTPUT']._serialized_start=1012
-  _globals['_TERMINALOUTPUT']._serialized_end=1058
-  _globals['_WRITETERMINALREQUEST']._serialized_start=1060
-  _globals['_WRITETERMINALREQUEST']._serialized_end=1149
-  _globals['_WRITETERMINALRESPONSE']._serialized_start=1151
-  _globals['_WRITETERMINALRESPONSE']._serialized_end=1192
-  _globals['_RESIZETERMINALREQUEST']._serialized_start=1194
-  _globals['_RESIZETERMINALREQUEST']._serialized_end=1281
-  _globals['_RESIZETERMINALRESPONSE']._serialized_start=1283
-  _globals['_RESIZETERMINALRESPONSE']._serialized_end=1307
-  _globals['_CLOSETERMINALREQUEST']._serialized_start=1309
-  _globals['_CLOSETERMINALREQUEST']._serialized_end=1349
-  _globals['_CLOSETERMINALRESPONSE']._serialized_start=1351
-  _globals['_CLOSETERMINALRESPONSE']._serialized_end=1374
-  _globals['_TERMINALSERVICE']._serialized_start=1377
-  _globals['_TERMINALSERVICE']._serialized_end=1999
+  _globals['_TERMINALSERVICE'].methods_by_name['CloseTerminal']._serialized_options = b'\352\340\030\020\010\005\022\010terminal\030\0060\001'
+  _globals['_DETACHREASON']._serialized_start=2826
+  _globals['_DETACHREASON']._serialized_end=2925
+  _globals['_WINDOWSIZE']._serialized_start=121
+  _globals['_WINDOWSIZE']._serialized_end=164
+  _globals['_EXECSTART']._serialized_start=167
+  _globals['_EXECSTART']._serialized_end=326
+  _globals['_EXECREQUEST']._serialized_start=329
+  _globals['_EXECREQUEST']._serialized_end=489
+  _globals['_EXECRESPONSE']._serialized_start=492
+  _globals['_EXECRESPONSE']._serialized_end=787
+  _globals['_TERMINALDETACHED']._serialized_start=789
+  _globals['_TERMINALDETACHED']._serialized_end=857
+  _globals['_ATTACHTERMINALREQUEST']._serialized_start=860
+  _globals['_ATTACHTERMINALREQUEST']._serialized_end=1015
+  _globals['_TERMINALATTACH']._serialized_start=1018
+  _globals['_TERMINALATTACH']._serialized_end=1166
+  _globals['_ATTACHTERMINALRESPONSE']._serialized_start=1169
+  _globals['_ATTACHTERMINALRESPONSE']._serialized_end=1438
+  _globals['_DETACHTERMINALREQUEST']._serialized_start=1440
+  _globals['_DETACHTERMINALREQUEST']._serialized_end=1481
+  _globals['_DETACHTERMINALRESPONSE']._serialized_start=1483
+  _globals['_DETACHTERMINALRESPONSE']._serialized_end=1507
+  _globals['_LISTTERMINALSREQUEST']._serialized_start=1509
+  _globals['_LISTTERMINALSREQUEST']._serialized_end=1606
+  _globals['_LISTTERMINALSRESPONSE']._serialized_start=1608
+  _globals['_LISTTERMINALSRESPONSE']._serialized_end=1705
+  _globals['_TERMINAL']._serialized_start=1708
+  _globals['_TERMINAL']._serialized_end=1996
+  _globals['_EXECSTARTED']._serialized_start=1998
+  _globals['_EXECSTARTED']._serialized_end=2061
+  _globals['_EXECEXIT']._serialized_start=2063
+  _globals['_EXECEXIT']._serialized_end=2104
+  _globals['_OPENTERMINALREQUEST']._serialized_start=2106
+  _globals['_OPENTERMINALREQUEST']._serialized_end=2214
+  _globals['_OPENTERMINALRESPONSE']._serialized_start=2217
+  _globals['_OPENTERMINALRESPONSE']._serialized_end=2460
+  _globals['_TERMINALOUTPUT']._serialized_start=2462
+  _globals['_TERMINALOUTPUT']._serialized_end=2508
+  _globals['_WRITETERMINALREQUEST']._serialized_start=2510
+  _globals['_WRITETERMINALREQUEST']._serialized_end=2599
+  _globals['_WRITETERMINALRESPONSE']._serialized_start=2601
+  _globals['_WRITETERMINALRESPONSE']._serialized_end=2642
+  _globals['_RESIZETERMINALREQUEST']._serialized_start=2644
+  _globals['_RESIZETERMINALREQUEST']._serialized_end=2731
+  _globals['_RESIZETERMINALRESPONSE']._serialized_start=2733
+  _globals['_RESIZETERMINALRESPONSE']._serialized_end=2757
+  _globals['_CLOSETERMINALREQUEST']._serialized_start=2759
+  _globals['_CLOSETERMINALREQUEST']._serialized_end=2799
+  _globals['_CLOSETERMINALRESPONSE']._serialized_start=2801
+  _globals['_CLOSETERMINALRESPONSE']._serialized_end=2824
+  _globals['_TERMINALSERVICE']._serialized_start=2928
+  _globals['_TERMINALSERVICE']._serialized_end=3938
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +19,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DetachReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DetachReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DetachReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DETACH_REASON_UNSPECIFIED: _DetachReason.ValueType  # 0
+    """Not set."""
+    DETACH_REASON_REQUESTED: _DetachReason.ValueType  # 1
+    """DetachTerminal was called."""
+    DETACH_REASON_TAKEN: _DetachReason.ValueType  # 2
+    """Another client attached."""
+
+class DetachReason(_DetachReason, metaclass=_DetachReasonEnumTypeWrapper):
+    """DetachReason says why a client is no longer attached."""
+
+DETACH_REASON_UNSPECIFIED: DetachReason.ValueType  # 0
+"""Not set."""
+DETACH_REASON_REQUESTED: DetachReason.ValueType  # 1
+"""DetachTerminal was called."""
+DETACH_REASON_TAKEN: DetachReason.ValueType  # 2
+"""Another client attached."""
+Global___DetachReason: _TypeAlias = DetachReason  # noqa: Y015
 
 @_typing.final
 class WindowSize(_message.Message):
@@ -57,6 +83,7 @@ class ExecStart(_message.Message):
     TTY_FIELD_NUMBER: _builtins.int
     STDIN_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
     app: _builtins.str
     """`…/apps/{app}`."""
     service: _builtins.str
@@ -67,6 +94,8 @@ class ExecStart(_message.Message):
     """Give it a terminal."""
     stdin: _builtins.bool
     """Give it standard input."""
+    keep: _builtins.bool
+    """Only with `tty`, of Exec: keep the command as a terminal when this call breaks, for AttachTerminal. `started` then has its name, and output its offset."""
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The command and its arguments; a login shell when empty (bash, else sh)."""
@@ -85,10 +114,11 @@ class ExecStart(_message.Message):
         tty: _builtins.bool = ...,
         stdin: _builtins.bool = ...,
         size: Global___WindowSize | None = ...,
+        keep: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "command", b"command", "pod", b"pod", "service", b"service", "size", b"size", "stdin", b"stdin", "tty", b"tty"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "command", b"command", "keep", b"keep", "pod", b"pod", "service", b"service", "size", b"size", "stdin", b"stdin", "tty", b"tty"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -144,10 +174,15 @@ class ExecResponse(_message.Message):
     STDOUT_FIELD_NUMBER: _builtins.int
     STDERR_FIELD_NUMBER: _builtins.int
     EXIT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    DETACHED_FIELD_NUMBER: _builtins.int
+    INPUT_RECEIVED_FIELD_NUMBER: _builtins.int
     stdout: _builtins.bytes
     """Bytes from standard output (and error, with a terminal)."""
     stderr: _builtins.bytes
     """Bytes from standard error."""
+    input_received: _builtins.int
+    """Of a kept terminal: the input received so far, in bytes; also in messages that say nothing else, at least every 20 seconds."""
     @_builtins.property
     def started(self) -> Global___ExecStarted:
         """The command runs."""
@@ -156,6 +191,14 @@ class ExecResponse(_message.Message):
     def exit(self) -> Global___ExecExit:
         """The command ended; the last message."""
 
+    @_builtins.property
+    def output(self) -> Global___TerminalOutput:
+        """Output of a kept terminal, in place of `stdout`."""
+
+    @_builtins.property
+    def detached(self) -> Global___TerminalDetached:
+        """This client is no longer attached; the last message. The command runs on."""
+
     def __init__(
         self,
         *,
@@ -163,16 +206,334 @@ class ExecResponse(_message.Message):
         stdout: _builtins.bytes = ...,
         stderr: _builtins.bytes = ...,
         exit: Global___ExecExit | None = ...,
+        output: Global___TerminalOutput | None = ...,
+        detached: Global___TerminalDetached | None = ...,
+        input_received: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "message", b"message", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "message", b"message", "output", b"output", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "message", b"message", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "input_received", b"input_received", "message", b"message", "output", b"output", "started", b"started", "stderr", b"stderr", "stdout", b"stdout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "stdout", "stderr", "exit"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "stdout", "stderr", "exit", "output", "detached"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ExecResponse: _TypeAlias = ExecResponse  # noqa: Y015
+
+@_typing.final
+class TerminalDetached(_message.Message):
+    """TerminalDetached ends a client's part in a terminal that runs on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: Global___DetachReason.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        reason: Global___DetachReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TerminalDetached: _TypeAlias = TerminalDetached  # noqa: Y015
+
+@_typing.final
+class AttachTerminalRequest(_message.Message):
+    """AttachTerminalRequest goes from the client to the command."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTACH_FIELD_NUMBER: _builtins.int
+    STDIN_FIELD_NUMBER: _builtins.int
+    RESIZE_FIELD_NUMBER: _builtins.int
+    stdin: _builtins.bytes
+    """Bytes for standard input, at most 32 KiB."""
+    @_builtins.property
+    def attach(self) -> Global___TerminalAttach:
+        """Which terminal."""
+
+    @_builtins.property
+    def resize(self) -> Global___WindowSize:
+        """The window changed."""
+
+    def __init__(
+        self,
+        *,
+        attach: Global___TerminalAttach | None = ...,
+        stdin: _builtins.bytes = ...,
+        resize: Global___WindowSize | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attach", b"attach", "message", b"message", "resize", b"resize", "stdin", b"stdin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attach", b"attach", "message", b"message", "resize", b"resize", "stdin", b"stdin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["attach", "stdin", "resize"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___AttachTerminalRequest: _TypeAlias = AttachTerminalRequest  # noqa: Y015
+
+@_typing.final
+class TerminalAttach(_message.Message):
+    """TerminalAttach says which terminal to go on with and where."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERMINAL_FIELD_NUMBER: _builtins.int
+    FROM_OFFSET_FIELD_NUMBER: _builtins.int
+    SCROLLBACK_BYTES_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    terminal: _builtins.str
+    """`terminals/{id}`."""
+    from_offset: _builtins.int
+    """The output received so far, in bytes: it goes on behind that. Where the first output has a later offset, what is between is lost."""
+    scrollback_bytes: _builtins.int
+    """Without `from_offset`: how much of the output before to send first, in bytes; 0 for all that is kept (at most 256 KiB)."""
+    @_builtins.property
+    def size(self) -> Global___WindowSize:
+        """The window's size; unset to leave it."""
+
+    def __init__(
+        self,
+        *,
+        terminal: _builtins.str = ...,
+        from_offset: _builtins.int | None = ...,
+        scrollback_bytes: _builtins.int = ...,
+        size: Global___WindowSize | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_offset", b"_from_offset", "from_offset", b"from_offset", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_offset", b"_from_offset", "from_offset", b"from_offset", "scrollback_bytes", b"scrollback_bytes", "size", b"size", "terminal", b"terminal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__from_offset: _TypeAlias = _typing.Literal["from_offset"]  # noqa: Y015
+    _WhichOneofArgType__from_offset: _TypeAlias = _typing.Literal["_from_offset", b"_from_offset"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_offset) -> _WhichOneofReturnType__from_offset | None: ...
+
+Global___TerminalAttach: _TypeAlias = TerminalAttach  # noqa: Y015
+
+@_typing.final
+class AttachTerminalResponse(_message.Message):
+    """AttachTerminalResponse goes from the command to the client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    EXIT_FIELD_NUMBER: _builtins.int
+    DETACHED_FIELD_NUMBER: _builtins.int
+    INPUT_RECEIVED_FIELD_NUMBER: _builtins.int
+    input_received: _builtins.int
+    """The input received so far, in bytes; the client sends what it had sent behind that again."""
+    @_builtins.property
+    def started(self) -> Global___ExecStarted:
+        """The first message: where it runs."""
+
+    @_builtins.property
+    def output(self) -> Global___TerminalOutput:
+        """Output."""
+
+    @_builtins.property
+    def exit(self) -> Global___ExecExit:
+        """The command ended; the last message."""
+
+    @_builtins.property
+    def detached(self) -> Global___TerminalDetached:
+        """This client is no longer attached; the last message. The command runs on."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___ExecStarted | None = ...,
+        output: Global___TerminalOutput | None = ...,
+        exit: Global___ExecExit | None = ...,
+        detached: Global___TerminalDetached | None = ...,
+        input_received: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "input_received", b"input_received", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "output", "exit", "detached"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___AttachTerminalResponse: _TypeAlias = AttachTerminalResponse  # noqa: Y015
+
+@_typing.final
+class DetachTerminalRequest(_message.Message):
+    """DetachTerminalRequest names the terminal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERMINAL_FIELD_NUMBER: _builtins.int
+    terminal: _builtins.str
+    """`terminals/{id}`."""
+    def __init__(
+        self,
+        *,
+        terminal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["terminal", b"terminal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachTerminalRequest: _TypeAlias = DetachTerminalRequest  # noqa: Y015
+
+@_typing.final
+class DetachTerminalResponse(_message.Message):
+    """DetachTerminalResponse is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachTerminalResponse: _TypeAlias = DetachTerminalResponse  # noqa: Y015
+
+@_typing.final
+class ListTerminalsRequest(_message.Message):
+    """ListTerminalsRequest asks for a page of terminals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ALL_OWNERS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Only those in this app, environment, project or organization; empty for all."""
+    all_owners: _builtins.bool
+    """Those of others, too, where the caller may manage the environment."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, the most is 1000."""
+    page_token: _builtins.str
+    """From the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        all_owners: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_owners", b"all_owners", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTerminalsRequest: _TypeAlias = ListTerminalsRequest  # noqa: Y015
+
+@_typing.final
+class ListTerminalsResponse(_message.Message):
+    """ListTerminalsResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERMINALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def terminals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Terminal]:
+        """The terminals, newest first."""
+
+    def __init__(
+        self,
+        *,
+        terminals: _abc.Iterable[Global___Terminal] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "terminals", b"terminals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTerminalsResponse: _TypeAlias = ListTerminalsResponse  # noqa: Y015
+
+@_typing.final
+class Terminal(_message.Message):
+    """Terminal is an open one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    POD_FIELD_NUMBER: _builtins.int
+    CONTAINER_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ATTACHED_FIELD_NUMBER: _builtins.int
+    DETACH_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`terminals/{id}`."""
+    app: _builtins.str
+    """`…/apps/{app}`."""
+    owner: _builtins.str
+    """Who opened it: `users/{user}` or a service account."""
+    pod: _builtins.str
+    """The pod."""
+    container: _builtins.str
+    """The container."""
+    attached: _builtins.bool
+    """A client is attached."""
+    output_bytes: _builtins.int
+    """All that was printed so far, in bytes."""
+    @_builtins.property
+    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The command and its arguments; empty for a login shell. Only for its owner: arguments can hold secrets."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened."""
+
+    @_builtins.property
+    def detach_time(self) -> _timestamp_pb2.Timestamp:
+        """Without a client: when the last one left."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Without a client: when it is ended if none comes."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        app: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        pod: _builtins.str = ...,
+        container: _builtins.str = ...,
+        command: _abc.Iterable[_builtins.str] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        attached: _builtins.bool = ...,
+        detach_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        output_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "detach_time", b"detach_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "attached", b"attached", "command", b"command", "container", b"container", "create_time", b"create_time", "detach_time", b"detach_time", "expire_time", b"expire_time", "name", b"name", "output_bytes", b"output_bytes", "owner", b"owner", "pod", b"pod"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Terminal: _TypeAlias = Terminal  # noqa: Y015
 
 @_typing.final
 class ExecStarted(_message.Message):
@@ -188,7 +549,7 @@ class ExecStarted(_message.Message):
     container: _builtins.str
     """The container."""
     terminal: _builtins.str
-    """`terminals/{id}`; only from OpenTerminal."""
+    """`terminals/{id}`; only from OpenTerminal, AttachTerminal, and with `keep`."""
     def __init__(
         self,
         *,
@@ -271,6 +632,7 @@ class OpenTerminalResponse(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     EXIT_FIELD_NUMBER: _builtins.int
+    DETACHED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___ExecStarted:
         """The first message: the terminal's name."""
@@ -283,18 +645,23 @@ class OpenTerminalResponse(_message.Message):
     def exit(self) -> Global___ExecExit:
         """The last message."""
 
+    @_builtins.property
+    def detached(self) -> Global___TerminalDetached:
+        """This reader is no longer attached; the last message. The command runs on."""
+
     def __init__(
         self,
         *,
         started: Global___ExecStarted | None = ...,
         output: Global___TerminalOutput | None = ...,
         exit: Global___ExecExit | None = ...,
+        detached: Global___TerminalDetached | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "exit", b"exit", "message", b"message", "output", b"output", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "output", "exit"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["started", "output", "exit", "detached"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

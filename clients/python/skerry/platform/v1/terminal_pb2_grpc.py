@@ -55,6 +55,21 @@ class TerminalServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalResponse.FromString,
                 _registered_method=True)
+        self.AttachTerminal = channel.stream_stream(
+                '/skerry.platform.v1.TerminalService/AttachTerminal',
+                request_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalResponse.FromString,
+                _registered_method=True)
+        self.DetachTerminal = channel.unary_unary(
+                '/skerry.platform.v1.TerminalService/DetachTerminal',
+                request_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalResponse.FromString,
+                _registered_method=True)
+        self.ListTerminals = channel.unary_unary(
+                '/skerry.platform.v1.TerminalService/ListTerminals',
+                request_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsResponse.FromString,
+                _registered_method=True)
         self.CloseTerminal = channel.unary_unary(
                 '/skerry.platform.v1.TerminalService/CloseTerminal',
                 request_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.CloseTerminalRequest.SerializeToString,
@@ -96,8 +111,31 @@ class TerminalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachTerminal(self, request_iterator, context):
+        """AttachTerminal goes on with a terminal that `ExecStart.keep` or OpenTerminal began, from this client or another: after a call that
+        broke, or after a detach. Only who opened it may. One client is attached at a time: the newest takes the place of the one before, which is told.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachTerminal(self, request, context):
+        """DetachTerminal sends the client that is attached away and leaves the command running, until it ends, is closed, or nobody came back within the
+        server's limit. Only who opened it may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTerminals(self, request, context):
+        """ListTerminals lists the caller's own open terminals, newest first; with `all_owners` also those of others where the caller may manage the environment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseTerminal(self, request, context):
-        """CloseTerminal ends the command. Only who opened it may.
+        """CloseTerminal ends the command. Who opened it may, and who may manage the environment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +163,21 @@ def add_TerminalServiceServicer_to_server(servicer, server):
                     servicer.ResizeTerminal,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalResponse.SerializeToString,
+            ),
+            'AttachTerminal': grpc.stream_stream_rpc_method_handler(
+                    servicer.AttachTerminal,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalResponse.SerializeToString,
+            ),
+            'DetachTerminal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachTerminal,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalResponse.SerializeToString,
+            ),
+            'ListTerminals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTerminals,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsResponse.SerializeToString,
             ),
             'CloseTerminal': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseTerminal,
@@ -241,6 +294,87 @@ class TerminalService:
             '/skerry.platform.v1.TerminalService/ResizeTerminal',
             skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_terminal__pb2.ResizeTerminalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachTerminal(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/skerry.platform.v1.TerminalService/AttachTerminal',
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.AttachTerminalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachTerminal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.TerminalService/DetachTerminal',
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.DetachTerminalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTerminals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.TerminalService/ListTerminals',
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_terminal__pb2.ListTerminalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,8 +45,18 @@ class TerminalServiceStub:
     """
     ResizeTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.ResizeTerminalRequest, _terminal_pb2.ResizeTerminalResponse]
     """ResizeTerminal changes the window. Only who opened it may."""
+    AttachTerminal: _grpc.StreamStreamMultiCallable[_terminal_pb2.AttachTerminalRequest, _terminal_pb2.AttachTerminalResponse]
+    """AttachTerminal goes on with a terminal that `ExecStart.keep` or OpenTerminal began, from this client or another: after a call that
+    broke, or after a detach. Only who opened it may. One client is attached at a time: the newest takes the place of the one before, which is told.
+    """
+    DetachTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.DetachTerminalRequest, _terminal_pb2.DetachTerminalResponse]
+    """DetachTerminal sends the client that is attached away and leaves the command running, until it ends, is closed, or nobody came back within the
+    server's limit. Only who opened it may.
+    """
+    ListTerminals: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.ListTerminalsRequest, _terminal_pb2.ListTerminalsResponse]
+    """ListTerminals lists the caller's own open terminals, newest first; with `all_owners` also those of others where the caller may manage the environment."""
     CloseTerminal: _grpc.UnaryUnaryMultiCallable[_terminal_pb2.CloseTerminalRequest, _terminal_pb2.CloseTerminalResponse]
-    """CloseTerminal ends the command. Only who opened it may."""
+    """CloseTerminal ends the command. Who opened it may, and who may manage the environment."""
 
 @_typing.type_check_only
 class TerminalServiceAsyncStub(TerminalServiceStub):
@@ -65,8 +75,18 @@ class TerminalServiceAsyncStub(TerminalServiceStub):
     """
     ResizeTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.ResizeTerminalRequest, _terminal_pb2.ResizeTerminalResponse]  # type: ignore[assignment]
     """ResizeTerminal changes the window. Only who opened it may."""
+    AttachTerminal: _aio.StreamStreamMultiCallable[_terminal_pb2.AttachTerminalRequest, _terminal_pb2.AttachTerminalResponse]  # type: ignore[assignment]
+    """AttachTerminal goes on with a terminal that `ExecStart.keep` or OpenTerminal began, from this client or another: after a call that
+    broke, or after a detach. Only who opened it may. One client is attached at a time: the newest takes the place of the one before, which is told.
+    """
+    DetachTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.DetachTerminalRequest, _terminal_pb2.DetachTerminalResponse]  # type: ignore[assignment]
+    """DetachTerminal sends the client that is attached away and leaves the command running, until it ends, is closed, or nobody came back within the
+    server's limit. Only who opened it may.
+    """
+    ListTerminals: _aio.UnaryUnaryMultiCallable[_terminal_pb2.ListTerminalsRequest, _terminal_pb2.ListTerminalsResponse]  # type: ignore[assignment]
+    """ListTerminals lists the caller's own open terminals, newest first; with `all_owners` also those of others where the caller may manage the environment."""
     CloseTerminal: _aio.UnaryUnaryMultiCallable[_terminal_pb2.CloseTerminalRequest, _terminal_pb2.CloseTerminalResponse]  # type: ignore[assignment]
-    """CloseTerminal ends the command. Only who opened it may."""
+    """CloseTerminal ends the command. Who opened it may, and who may manage the environment."""
 
 class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
     """TerminalService runs commands in an app's containers."""
@@ -108,11 +128,39 @@ class TerminalServiceServicer(metaclass=_abc_1.ABCMeta):
         """ResizeTerminal changes the window. Only who opened it may."""
 
     @_abc_1.abstractmethod
+    def AttachTerminal(
+        self,
+        request_iterator: _MaybeAsyncIterator[_terminal_pb2.AttachTerminalRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_terminal_pb2.AttachTerminalResponse], _abc.AsyncIterator[_terminal_pb2.AttachTerminalResponse]]:
+        """AttachTerminal goes on with a terminal that `ExecStart.keep` or OpenTerminal began, from this client or another: after a call that
+        broke, or after a detach. Only who opened it may. One client is attached at a time: the newest takes the place of the one before, which is told.
+        """
+
+    @_abc_1.abstractmethod
+    def DetachTerminal(
+        self,
+        request: _terminal_pb2.DetachTerminalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_terminal_pb2.DetachTerminalResponse, _abc.Awaitable[_terminal_pb2.DetachTerminalResponse]]:
+        """DetachTerminal sends the client that is attached away and leaves the command running, until it ends, is closed, or nobody came back within the
+        server's limit. Only who opened it may.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTerminals(
+        self,
+        request: _terminal_pb2.ListTerminalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_terminal_pb2.ListTerminalsResponse, _abc.Awaitable[_terminal_pb2.ListTerminalsResponse]]:
+        """ListTerminals lists the caller's own open terminals, newest first; with `all_owners` also those of others where the caller may manage the environment."""
+
+    @_abc_1.abstractmethod
     def CloseTerminal(
         self,
         request: _terminal_pb2.CloseTerminalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_terminal_pb2.CloseTerminalResponse, _abc.Awaitable[_terminal_pb2.CloseTerminalResponse]]:
-        """CloseTerminal ends the command. Only who opened it may."""
+        """CloseTerminal ends the command. Who opened it may, and who may manage the environment."""
 
 def add_TerminalServiceServicer_to_server(servicer: TerminalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
