@@ -161,9 +161,10 @@ def test_detach_list_attach_from_another_client_and_close(platform: Platform, bo
     other = shell(platform, box)
     other.send("\x10\x11")
     other.expect("terminal attach ([0-9a-z]+)")
+    name = other.match.group(1)
     finish(other, 0)
-    platform.cli("terminal", "close", other.match.group(1), "--yes")
-    assert other.match.group(1) not in platform.cli("terminal", "list").stdout.decode()
+    platform.cli("terminal", "close", name, "--yes")
+    assert name not in platform.cli("terminal", "list").stdout.decode()
 
 
 def test_a_restarted_agent_is_told_to_the_user(platform: Platform, box: str) -> None:
