@@ -180,6 +180,8 @@ class Link:
                 )
             case link_pb2.GO_AWAY_REASON_DRAINING:
                 message = "the control plane is restarting"
+            case link_pb2.GO_AWAY_REASON_RETRY_AFTER:
+                message = f"the control plane takes this agent later: {go_away.message}"
             case link_pb2.GO_AWAY_REASON_PROTOCOL_ERROR:
                 message = f"the control plane says we broke the protocol: {go_away.message}"
             case _:

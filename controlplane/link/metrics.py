@@ -26,6 +26,14 @@ class LinkMetrics(Protocol):
         """A measured round trip."""
         ...
 
+    def handshake_refused(self, reason: str) -> None:
+        """An agent was asked to come back later: `RATE` or `BUSY`."""
+        ...
+
+    def open_refused(self) -> None:
+        """A stream was not opened, because of a limit."""
+        ...
+
     def streams_reset(self, reason: str, count: int) -> None:
         """Streams that either end reset since the last time."""
         ...
@@ -41,6 +49,10 @@ class NoLinkMetrics:
     def traffic(self, direction: str, lane: str, frames: int, size: int) -> None: ...
 
     def round_trip(self, seconds: float) -> None: ...
+
+    def handshake_refused(self, reason: str) -> None: ...
+
+    def open_refused(self) -> None: ...
 
     def streams_reset(self, reason: str, count: int) -> None: ...
 
@@ -70,6 +82,17 @@ class PrometheusLinkMetrics:
             buckets=_ROUND_TRIPS,
             registry=registry,
         )
+        self._handshakes = Counter(
+            "skerry_link_handshakes_refused",
+            "Agents asked to come back later.",
+            ["reason"],
+            registry=registry,
+        )
+        self._opens = Counter(
+            "skerry_link_opens_refused",
+            "Streams not opened because of a limit.",
+            registry=registry,
+        )
         self._resets = Counter(
             "skerry_link_streams_reset",
             "Streams ended by a reset of either end.",
@@ -93,3 +116,9 @@ class PrometheusLinkMetrics:
 
     def streams_reset(self, reason: str, count: int) -> None:
         self._resets.labels(reason).inc(count)
+
+    def handshake_refused(self, reason: str) -> None:
+        self._handshakes.labels(reason).inc()
+
+    def open_refused(self) -> None:
+        self._opens.inc()

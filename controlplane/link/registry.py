@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from skerry.agent.v1 import link_pb2, stream_pb2
 from skerry.wire.claims import Claims
-from skerry.wire.errors import ConnectionRefused, MessageTooLarge
+from skerry.wire.errors import ConnectionRefused, MessageTooLarge, TooManyStreams
 from skerry.wire.session import LinkStream
 
 from controlplane.domain.commands import DeployApp
@@ -193,13 +193,14 @@ class AgentRegistry:
             )
         try:
             return session.open(open_)
+        except TooManyStreams as error:
+            session.note_refused_open()
+            raise RemoteError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                "LINK_LIMIT_EXCEEDED",
+                f"{error}; close log streams or terminals of this cluster, then try again",
+            ) from error
         except ConnectionRefused as error:
-            if session.wire.connection.full:
-                raise RemoteError(
-                    StatusCode.RESOURCE_EXHAUSTED,
-                    "LINK_LIMIT_EXCEEDED",
-                    f"{error}; close log streams or terminals of this cluster, then try again",
-                ) from error
             raise AgentOffline(
                 "the cluster's agent is reconnecting; try again", retry_after=2.0
             ) from error

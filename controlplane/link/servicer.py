@@ -6,6 +6,7 @@ from skerry.agent.v1 import link_pb2, link_pb2_grpc
 from skerry.wire.limits import Limits
 
 from controlplane.domain.clock import Clock
+from controlplane.link.admission import HandshakeGate
 from controlplane.link.courier import AgentSessions
 from controlplane.link.metrics import LinkMetrics, NoLinkMetrics
 from controlplane.link.registry import AgentRegistry
@@ -25,6 +26,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
         metrics: LinkMetrics | None = None,
         ping_seconds: float = 10.0,
         limits: Limits | None = None,
+        gate: HandshakeGate | None = None,
     ) -> None:
         self._sessions = sessions
         self._registry = registry
@@ -32,6 +34,7 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
         self._metrics = metrics or NoLinkMetrics()
         self._ping_seconds = ping_seconds
         self._limits = limits or Limits()
+        self._gate = gate or HandshakeGate()
 
     async def Connect(  # type: ignore[override]  # the stubs know only generators; this one reads and writes
         self, request_iterator: AsyncIterator[link_pb2.ConnectRequest], context: Context
@@ -46,4 +49,5 @@ class LinkServicer(link_pb2_grpc.LinkServiceServicer):
             metrics=self._metrics,
             ping_seconds=self._ping_seconds,
             limits=self._limits,
+            gate=self._gate,
         ).serve()

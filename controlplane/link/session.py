@@ -25,6 +25,7 @@ from controlplane.domain.clusters import AgentIdentity
 from controlplane.domain.errors import AgentRefused, CredentialsInvalid, SkerryError, StatusCode
 from controlplane.domain.link_health import LinkSample
 from controlplane.link import proof
+from controlplane.link.admission import HandshakeGate
 from controlplane.link.courier import AgentSessions, Courier
 from controlplane.link.metrics import LinkMetrics
 from controlplane.link.renewals import Renewals
@@ -77,6 +78,7 @@ class AgentSession:
         metrics: LinkMetrics,
         ping_seconds: float,
         limits: Limits,
+        gate: HandshakeGate,
         new_nonce: Callable[[], bytes] = lambda: secrets.token_bytes(32),
     ) -> None:
         self._sessions = sessions
@@ -85,6 +87,7 @@ class AgentSession:
         self._metrics = metrics
         self._ping_seconds = ping_seconds
         self._limits = limits
+        self._gate = gate
         self._nonce = new_nonce()
         loop = asyncio.get_running_loop()
         self.wire = Session(
@@ -149,6 +152,10 @@ class AgentSession:
         self._kinds[stream.id] = open_.WhichOneof("kind") or "other"
         return stream
 
+    def note_refused_open(self) -> None:
+        """A stream was not opened, because of a limit."""
+        self._metrics.open_refused()
+
     def sample(self) -> LinkSample:
         """How this connection is, now."""
         connection = self.wire.connection
@@ -206,7 +213,24 @@ class AgentSession:
         return self._hello.done()
 
     async def _admit(self) -> Courier | None:
-        """Let the agent in; None when it was sent away."""
+        """Let the agent in; None when it was sent away, at once where too many come."""
+        refused = self._gate.enter(self.wire.now())
+        if refused is not None:
+            why, low, high = refused
+            self._metrics.handshake_refused(why)
+            self.send_away(
+                link_pb2.GO_AWAY_REASON_RETRY_AFTER,
+                "too many agents connect at once",
+                (low, high),
+            )
+            return None
+        try:
+            return await self._check()
+        finally:
+            self._gate.leave()
+
+    async def _check(self) -> Courier | None:
+        """Let the agent in when its proof is right; None when it was sent away."""
         hello = self._hello.result()
         if hello.protocol_max < PROTOCOL_MIN or hello.protocol_min > PROTOCOL_MAX:
             self.send_away(

@@ -45,6 +45,7 @@ from controlplane.domain.commands import (
 from controlplane.domain.errors import CredentialsInvalid, StorageUnavailable
 from controlplane.domain.names import ClusterName
 from controlplane.domain.reports import Report
+from controlplane.link.admission import HandshakeGate
 from controlplane.link.enrollment import EnrollmentServicer
 from controlplane.link.registry import AgentRegistry
 from controlplane.link.servicer import LinkServicer
@@ -258,6 +259,7 @@ class Plane:
     port: int
     server: grpc.aio.Server
     limits: Limits = field(default_factory=Limits)
+    gate: HandshakeGate = field(default_factory=HandshakeGate)
 
     async def restart(self) -> None:
         """Stop and start on the same port, as a new process would."""
@@ -280,6 +282,7 @@ def _server(plane: Plane) -> grpc.aio.Server:
             clock=SystemClock(),
             ping_seconds=PING_SECONDS,
             limits=plane.limits,
+            gate=plane.gate,
         ),
         server,
     )

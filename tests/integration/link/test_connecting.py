@@ -16,6 +16,7 @@ from agent.link import EnrolmentError, IdentityStore, LinkRefused, LinkState, en
 from agent.link.backoff import Backoff
 from controlplane.domain.errors import AgentOffline
 from controlplane.domain.logs import LogsRequest
+from controlplane.link.admission import HandshakeGate
 from controlplane.pki.authority import CertificateAuthority
 from tests.integration.link.conftest import (
     CLUSTER,
@@ -180,3 +181,15 @@ async def test_a_command_waits_for_its_agent(plane: Plane, agents: Agents) -> No
     await asyncio.wait_for(done.wait(), PATIENCE)
     await until(lambda: len(plane.sessions.outcomes) == 1, "the outcome")
     assert plane.sessions.outcomes[0].message == "tried"
+
+
+async def test_an_agent_that_is_asked_to_come_later_comes_later(
+    plane: Plane, agents: Agents
+) -> None:
+    plane.gate = HandshakeGate(under_way=1)
+    assert plane.gate.enter(0.0) is None, "another agent is being checked"
+    await plane.restart()
+    agent = agents.start()
+    await until(lambda: "takes this agent later" in agent.link.last_error, "the refusal")
+    plane.gate.leave()
+    await until(lambda: plane.registry.is_connected(UID), "the agent")

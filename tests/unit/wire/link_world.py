@@ -57,6 +57,7 @@ LIMITS = Limits(
     max_frame_bytes=4 * KIB,
     initial_stream_credit=24 * KIB,
     connection_credit=64 * KIB,
+    opens_per_second=10_000,
 )
 PING_SECONDS = 10.0
 WALL = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,6 +12,7 @@ from skerry.wire.errors import (
     ProtocolError,
     StreamFinished,
     StreamReset,
+    TooManyStreams,
 )
 from skerry.wire.events import (
     Event,
@@ -505,3 +506,28 @@ def test_what_an_abandoned_stream_gets_is_dropped() -> None:
     assert not state.inbound
     assert not world.agent.core.streams
     assert not world.agent.core._mux.unread
+
+
+# How often streams are opened
+
+
+def test_streams_opened_too_often_are_refused_here() -> None:
+    made = connection(limits=Limits(max_streams=3, opens_per_second=1))
+    for _ in range(3):
+        made.abandon(stream := made.open(logs(), 0.0))
+        made.reset(stream, 1, "CANCELLED", "")
+    with pytest.raises(TooManyStreams, match="1 streams a second"):
+        made.open(logs(), 0.5)
+    made.open(logs(), 1.0)
+
+
+def test_streams_that_the_peer_opens_too_often_are_reset() -> None:
+    made = connection(limits=Limits(max_streams=3, opens_per_second=1))
+    refused = 0
+    for number in range(30):
+        stream_id = 2 * number + 1
+        made.receive(envelope(link_pb2.Frame(stream_id=stream_id, open=logs())), 0.0)
+        cancel = link_pb2.Reset(status=link_pb2.Status(code=1, reason="CANCELLED"))
+        refused += any(frame.reset.status.reason == "LINK_LIMIT_EXCEEDED" for frame in frames(made))
+        made.receive(envelope(link_pb2.Frame(stream_id=stream_id, reset=cancel)), 0.0)
+    assert refused == 30 - (3 + 15)

@@ -65,4 +65,8 @@ class TransportError(WireError):
 
 
 class ConnectionRefused(WireError):
-    """A stream cannot be opened: the connection is closed, is going away, or holds too many."""
+    """A stream cannot be opened: the connection is closed, is going away, or see `TooManyStreams`."""
+
+
+class TooManyStreams(ConnectionRefused):
+    """The connection holds as many streams as it may, or opened as many lately."""

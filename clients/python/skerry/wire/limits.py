@@ -31,6 +31,9 @@ MAX_STREAM_WINDOW = 4 * MIB
 START_BULK_WINDOW = 256 * KIB
 MIN_BULK_WINDOW = 64 * KIB
 
+OPENS_DELAYED_SECONDS = 15
+"""Opens of so long may arrive together: a line that stands still for longer is given up."""
+
 HTTP2_WINDOW = 4 * MIB
 """Of the transport below, on both ends: as much as one stream may have on its way."""
 
@@ -61,6 +64,7 @@ class Limits:
     max_message_bytes: int = 8 * MIB  # one command with a whole compose project, uncut
     initial_stream_credit: int = 64 * KIB
     connection_credit: int = 16 * MIB
+    opens_per_second: int = 100
 
     @classmethod
     def from_proto(cls, limits: link_pb2.Limits) -> Limits:
@@ -75,6 +79,7 @@ class Limits:
                 limits.initial_stream_credit or own.initial_stream_credit, MIN_STREAM_WINDOW
             ),
             connection_credit=limits.connection_credit or own.connection_credit,
+            opens_per_second=limits.opens_per_second or own.opens_per_second,
         )
 
     def to_proto(self) -> link_pb2.Limits:
@@ -85,6 +90,7 @@ class Limits:
             max_message_bytes=self.max_message_bytes,
             initial_stream_credit=self.initial_stream_credit,
             connection_credit=self.connection_credit,
+            opens_per_second=self.opens_per_second,
         )
 
 

@@ -13,15 +13,22 @@ from skerry.agent.v1 import link_pb2
 from skerry.wire.credit import BulkWindows, RoundTrip
 from skerry.wire.data import StreamData
 from skerry.wire.errors import (
-    ConnectionRefused,
     LinkLost,
     MessageTooLarge,
     ProtocolError,
     StreamFinished,
     StreamReset,
+    TooManyStreams,
 )
 from skerry.wire.events import Event, Readable, StreamEnded, StreamOpened, Writable
-from skerry.wire.limits import INTERACTIVE_CREDIT, KIB, MAX_QUEUED_FRAMES, Limits
+from skerry.wire.limits import (
+    INTERACTIVE_CREDIT,
+    KIB,
+    MAX_QUEUED_FRAMES,
+    OPENS_DELAYED_SECONDS,
+    Limits,
+)
+from skerry.wire.rate import TokenBucket
 from skerry.wire.scheduler import Scheduler, Traffic
 from skerry.wire.streams import NEVER, StreamState, grant_threshold
 
@@ -63,6 +70,12 @@ class Multiplexer:
     def adopt(self, limits: Limits) -> None:
         """The limits agreed in the handshake; before any stream."""
         self._limits = limits
+        rate = limits.opens_per_second
+        burst = max(limits.max_streams, rate)
+        self._opens = TokenBucket(per_second=rate, at_once=burst)
+        self._peer_opens = TokenBucket(
+            per_second=rate, at_once=burst + rate * OPENS_DELAYED_SECONDS
+        )
         self.windows = BulkWindows(
             pool=limits.connection_credit, initial=limits.initial_stream_credit
         )
@@ -75,10 +88,14 @@ class Multiplexer:
     # From this end
 
     def open(self, open_: link_pb2.Open, now: float) -> StreamState:
-        """Open a stream; `credit` is filled in. Raises `ConnectionRefused`, `MessageTooLarge`."""
+        """Open a stream; `credit` is filled in. Raises `TooManyStreams`, `MessageTooLarge`."""
         if self.full:
-            raise ConnectionRefused(
+            raise TooManyStreams(
                 f"{self._limits.max_streams} streams are open on this connection, which is its limit"
+            )
+        if not self._opens.take(now):
+            raise TooManyStreams(
+                f"more than {self._limits.opens_per_second} streams a second were opened on this connection, which is its limit"
             )
         interactive = open_.lane == link_pb2.LANE_INTERACTIVE
         stream = self._new_stream(
@@ -222,6 +239,14 @@ class Multiplexer:
                 _RESOURCE_EXHAUSTED,
                 "LINK_LIMIT_EXCEEDED",
                 f"{self._limits.max_streams} streams are open on this connection, which is its limit",
+            )
+            return
+        if not self._peer_opens.take(now):
+            self.reset(
+                stream,
+                _RESOURCE_EXHAUSTED,
+                "LINK_LIMIT_EXCEEDED",
+                f"more than {self._limits.opens_per_second} streams a second were opened on this connection, which is its limit",
             )
             return
         self._emit(StreamOpened(stream, open_))

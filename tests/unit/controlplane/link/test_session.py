@@ -26,6 +26,7 @@ from controlplane.domain.commands import (
 from controlplane.domain.errors import AgentRefused, InvalidField, StatusCode, StorageUnavailable
 from controlplane.domain.names import ClusterName
 from controlplane.domain.reports import Report
+from controlplane.link.admission import HandshakeGate
 from controlplane.link.metrics import PrometheusLinkMetrics
 from controlplane.link.registry import AgentRegistry
 from controlplane.link.session import AgentSession
@@ -106,8 +107,10 @@ class Sessions:
         self.stored: list[int] = []
         self.reason = ""
         self.expired = False
+        self.authenticated = 0
 
     async def authenticate(self, certificate_der: bytes) -> AgentIdentity:
+        self.authenticated += 1
         name = ClusterName.parse("clusters/lab", "name")
         return AgentIdentity("uid", name, PUBLIC, expired=self.expired)
 
@@ -174,6 +177,7 @@ class World:
     def __init__(self) -> None:
         self.sessions = Sessions()
         self.registry = AgentRegistry()
+        self.gate = HandshakeGate()
         self.tasks: list[asyncio.Task[None]] = []
         self.prometheus = CollectorRegistry()
         self.metrics = PrometheusLinkMetrics(self.prometheus)
@@ -188,6 +192,7 @@ class World:
             metrics=self.metrics,
             ping_seconds=10,
             limits=Limits(),
+            gate=self.gate,
             new_nonce=lambda: NONCE,
         )
         self.tasks.append(asyncio.ensure_future(session.serve()))
@@ -406,3 +411,31 @@ async def test_an_expired_certificate_gets_in_only_by_renewing(world: World) -> 
     pipe.say(frame)
     await pipe.until(lambda: "go_away" in pipe.kinds())
     assert "could not be renewed" in pipe.of("go_away")[0].go_away.message
+
+
+async def test_who_comes_too_early_is_sent_away_before_anything_is_checked(world: World) -> None:
+    world.gate = HandshakeGate(per_second=0.01, at_once=1, under_way=9)
+    await world.admitted()
+    pipe = world.connect()
+    pipe.say(hello())
+    await pipe.until(lambda: "go_away" in pipe.kinds())
+    away = pipe.of("go_away")[0].go_away
+    assert away.reason == link_pb2.GO_AWAY_REASON_RETRY_AFTER
+    assert 0 < away.reconnect_min_ms < away.reconnect_max_ms
+    assert world.sessions.authenticated == 1
+    refused = world.prometheus.get_sample_value(
+        "skerry_link_handshakes_refused_total", {"reason": "RATE"}
+    )
+    assert refused == 1
+
+
+async def test_a_handshake_that_fails_makes_room_for_the_next(world: World) -> None:
+    world.gate = HandshakeGate(under_way=1)
+    for _ in range(3):
+        pipe = world.connect()
+        message = hello()
+        message.hello.signature = b"wrong"
+        pipe.say(message)
+        await pipe.until(lambda pipe=pipe: "go_away" in pipe.kinds())
+        assert pipe.of("go_away")[0].go_away.reason == link_pb2.GO_AWAY_REASON_UNAUTHENTICATED
+    await world.admitted()

@@ -99,6 +99,8 @@ class _GoAwayReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GoAwayRe
     """The proof or the certificate is wrong."""
     GO_AWAY_REASON_PROTOCOL_ERROR: _GoAwayReason.ValueType  # 6
     """The peer broke the protocol; the message says how."""
+    GO_AWAY_REASON_RETRY_AFTER: _GoAwayReason.ValueType  # 7
+    """Too many agents connect at once: come back at the time given."""
 
 class GoAwayReason(_GoAwayReason, metaclass=_GoAwayReasonEnumTypeWrapper):
     """GoAwayReason says why a connection ends."""
@@ -117,6 +119,8 @@ GO_AWAY_REASON_UNAUTHENTICATED: GoAwayReason.ValueType  # 5
 """The proof or the certificate is wrong."""
 GO_AWAY_REASON_PROTOCOL_ERROR: GoAwayReason.ValueType  # 6
 """The peer broke the protocol; the message says how."""
+GO_AWAY_REASON_RETRY_AFTER: GoAwayReason.ValueType  # 7
+"""Too many agents connect at once: come back at the time given."""
 Global___GoAwayReason: _TypeAlias = GoAwayReason  # noqa: Y015
 
 @_typing.final
@@ -586,6 +590,7 @@ class Limits(_message.Message):
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     INITIAL_STREAM_CREDIT_FIELD_NUMBER: _builtins.int
     CONNECTION_CREDIT_FIELD_NUMBER: _builtins.int
+    OPENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     max_streams: _builtins.int
     """Streams open at a time."""
     max_frame_bytes: _builtins.int
@@ -596,6 +601,8 @@ class Limits(_message.Message):
     """Credit a stream starts with, in bytes."""
     connection_credit: _builtins.int
     """Data that may be sent but not yet consumed, over all bulk streams of the connection, in bytes."""
+    opens_per_second: _builtins.int
+    """Streams opened each second, in the long run; as many as `max_streams` at once after a pause."""
     def __init__(
         self,
         *,
@@ -604,10 +611,11 @@ class Limits(_message.Message):
         max_message_bytes: _builtins.int = ...,
         initial_stream_credit: _builtins.int = ...,
         connection_credit: _builtins.int = ...,
+        opens_per_second: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_credit", b"connection_credit", "initial_stream_credit", b"initial_stream_credit", "max_frame_bytes", b"max_frame_bytes", "max_message_bytes", b"max_message_bytes", "max_streams", b"max_streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_credit", b"connection_credit", "initial_stream_credit", b"initial_stream_credit", "max_frame_bytes", b"max_frame_bytes", "max_message_bytes", b"max_message_bytes", "max_streams", b"max_streams", "opens_per_second", b"opens_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
