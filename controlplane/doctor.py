@@ -19,9 +19,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 
+from controlplane.domain.errors import StorageUnavailable
+from controlplane.keyring.errors import KeyringError
+from controlplane.keyring.inspection import inspect
+from controlplane.keyring.keyring import Keyring
 from controlplane.pki import files
 from controlplane.pki.errors import KeyMaterialError
 from controlplane.settings import Address, Settings
+from controlplane.store.key_usage import key_usage
 from controlplane.store.migrations.run import head
 
 _MIB = 1024 * 1024
@@ -55,6 +60,7 @@ def examine(settings: Settings, *, now: datetime.datetime) -> list[Finding]:
         _data_dir(settings.data_dir),
         _disk(settings.data_dir),
         *_database(settings.database_path),
+        _keyring(settings),
         *_certificates(settings.pki_dir, now),
         *_rotation(settings),
         _clock(settings.data_dir, now),
@@ -154,6 +160,39 @@ def _revision(connection: sqlite3.Connection) -> str:
         return ""
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else ""
+
+
+def _keyring(settings: Settings) -> Finding:
+    path, check = settings.keyring_path, "keyring"
+    restore = "restore it from a backup; if it is lost, `skerry-controlplane keys create --lost` and set all secrets again"
+    if not path.exists():
+        if used := sum(key_usage(settings.database_path).values()):
+            message = f"{path} is missing, and {used} values are encrypted with its keys"
+            return Finding(check, Verdict.FAIL, message, restore)
+        return Finding(check, Verdict.OK, f"{path} will be made on the first start")
+    try:
+        keyring = Keyring(path)
+        found = inspect(settings.database_path, keyring)
+    except KeyringError as error:
+        return Finding(check, Verdict.FAIL, str(error), restore)
+    except (sqlite3.Error, StorageUnavailable):
+        return Finding(check, Verdict.OK, f"{path} is whole; nothing is encrypted with it yet")
+    if found.broken:
+        more = f" and {len(found.broken) - 5} more" if len(found.broken) > 5 else ""
+        return Finding(
+            check,
+            Verdict.FAIL,
+            f"cannot be decrypted: {', '.join(found.broken[:5])}{more}",
+            f"restore the keyring that has their keys as {path}, or set them again and deploy anew",
+        )
+    if found.old:
+        return Finding(
+            check,
+            Verdict.WARN,
+            f"{found.old} of {found.values} values are encrypted with older keys",
+            "encrypt them anew: `skerry-controlplane keys reencrypt --retire`",
+        )
+    return Finding(check, Verdict.OK, f"all {found.values} values can be decrypted")
 
 
 def _certificates(directory: Path, now: datetime.datetime) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ class StoredVariable:
         """What its value is encrypted for: this row, this place, this name, and for a secret that it is one, so that nobody who
         can write the database makes it a plain one and has it read out."""
         v = self.variable
-        return f"variable:{v.uid}:{v.scope}:{v.key}:{'secret' if v.secret else 'plain'}"
+        return variable_bound_to(v.uid, v.scope, v.key, secret=v.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,11 @@ def _key_violations(keys: Sequence[str], at: str) -> list[FieldViolation]:
             violations.append(FieldViolation(at.format(index), f"{key} is there twice"))
         seen.add(key)
     return violations
+
+
+def variable_bound_to(uid: str, scope: str, key: str, *, secret: bool) -> str:
+    """See StoredVariable.bound_to."""
+    return f"variable:{uid}:{scope}:{key}:{'secret' if secret else 'plain'}"
 
 
 def bound_to_revision(app_uid: str, revision: int) -> str:
