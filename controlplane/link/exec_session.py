@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.25
 _ANSWER_MS = 30_000
 _CUT = "LINK_LOST"
+_LIMIT = "LINK_LIMIT_EXCEEDED"
 _CANCELLED, _UNIMPLEMENTED = 1, 12
 
 
@@ -194,7 +195,10 @@ class AgentExecSession:
         while True:
             try:
                 await self._resume_once()
-            except AgentOffline as error:
+            except SkerryError as error:
+                # After a reconnect all streams are opened at once: a limit is waited for, too.
+                if not isinstance(error, AgentOffline) and error.reason != _LIMIT:
+                    raise
                 if self._closed or loop.time() >= end:
                     raise AgentOffline(
                         f"the connection to the cluster's agent was cut for more than {self._keep_seconds:.0f} s; "

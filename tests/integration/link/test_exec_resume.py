@@ -10,11 +10,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
+from skerry.agent.v1 import link_pb2
 from skerry.wire.replay import REPLAY_BYTES
+from skerry.wire.session import LinkStream
 
 from agent.handlers.exec import ExecHandler
 from agent.kube import ExecResult, OutputChannel
-from controlplane.domain.errors import AgentOffline, TerminalGone
+from controlplane.domain.errors import AgentOffline, RemoteError, StatusCode, TerminalGone
 from controlplane.domain.terminals import (
     ExecEnded,
     ExecEvent,
@@ -243,6 +245,26 @@ async def test_the_exit_code_survives_a_cut(
     assert await next_event(session) == ExecEnded(7, "")
     assert await next_event(session) is None
     assert not shells.kube.hung_up.is_set()
+
+
+async def test_a_limit_that_is_reached_after_a_cut_is_waited_for(
+    plane: Plane, agents: Agents, proxy: tuple[Proxy, int]
+) -> None:
+    shells = Shells()
+    session = await opened(plane, agents, shells, proxy[1])
+    honest, refused = session._open, [1, 2, 3]
+
+    def full(open_: link_pb2.Open) -> LinkStream:
+        if refused:
+            refused.pop()
+            raise RemoteError(StatusCode.RESOURCE_EXHAUSTED, "LINK_LIMIT_EXCEEDED", "256 are open")
+        return honest(open_)
+
+    session._open = full
+    proxy[0].cut()
+    shells.command.print(b"on")
+    assert await read(session, 2) == b"on"
+    assert not refused
 
 
 async def test_a_restarted_agent_cannot_go_on_and_says_so(
