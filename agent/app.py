@@ -139,6 +139,7 @@ async def run(settings: AgentSettings) -> None:
                     link.renewer.renewals,
                     link.renewer.last_error,
                 ),
+                link.counts,
             ),
             board,
         )

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Thread
@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from skerry.version import VERSION
 
-from agent.link import LinkState, ReportBoard
+from agent.link import LinkCounts, LinkState, ReportBoard
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,6 +51,7 @@ class LinkView:
     round_trip_seconds: float
     last_error: str
     certificate: CertificateView | None = None
+    counts: LinkCounts = field(default_factory=LinkCounts)
 
 
 class Health(Collector):
@@ -91,6 +92,7 @@ class Health(Collector):
             "The link's last measured round trip.",
             value=link.round_trip_seconds,
         )
+        yield from _counted(link.counts)
         yield GaugeMetricFamily(
             "skerry_agent_tasks",
             "Tasks of the event loop; they should not grow with time.",
@@ -133,6 +135,38 @@ class Health(Collector):
                 return ("200 OK" if ready else "503 Service Unavailable"), body
             case _:
                 return "404 Not Found", {"paths": ["/healthz", "/readyz", "/metrics"]}
+
+
+def _counted(counts: LinkCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "skerry_agent_link_streams", "Streams open on the link.", value=float(counts.streams)
+    )
+    frames = CounterMetricFamily(
+        "skerry_agent_link_frames", "Frames on the link.", labels=["direction", "lane"]
+    )
+    for key, count in counts.frames.items():
+        frames.add_metric(key, count)
+    yield frames
+    sizes = CounterMetricFamily(
+        "skerry_agent_link_payload_bytes", "Payload on the link.", labels=["direction", "lane"]
+    )
+    for key, size in counts.payload_bytes.items():
+        sizes.add_metric(key, size)
+    yield sizes
+    resets = CounterMetricFamily(
+        "skerry_agent_link_streams_reset", "Streams that either end reset.", labels=["reason"]
+    )
+    for reason, count in counts.resets.items():
+        resets.add_metric([reason], count)
+    yield resets
+    ends = CounterMetricFamily(
+        "skerry_agent_link_connections_ended",
+        "Connections, and tries to connect, that ended.",
+        labels=["reason"],
+    )
+    for reason, count in counts.ends.items():
+        ends.add_metric([reason], count)
+    yield ends
 
 
 class HealthServer:

@@ -2,6 +2,7 @@
 
 from skerry.wire.data import StreamData
 
+from agent.link.counters import LinkCounts
 from agent.link.enrol import enrol
 from agent.link.errors import (
     EnrolmentError,
@@ -36,6 +37,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Link",
+    "LinkCounts",
     "LinkError",
     "LinkRefused",
     "LinkState",

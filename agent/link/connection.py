@@ -73,6 +73,11 @@ class AgentConnection:
         return self._connected_at is not None
 
     @property
+    def wire(self) -> Connection | None:
+        """The protocol's state, for counting; None before dialling."""
+        return self._session.connection if self._session else None
+
+    @property
     def round_trip_seconds(self) -> float:
         """The last measured round trip, 0 before the first."""
         return self._session.connection.round_trip.latest if self._session else 0.0

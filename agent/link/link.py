@@ -14,11 +14,12 @@ from enum import StrEnum
 
 import structlog
 from skerry.agent.v1 import link_pb2
-from skerry.wire.errors import PeerSilentError, TransportError
+from skerry.wire.errors import PeerSilentError, ProtocolError, TransportError
 
 from agent.link.backoff import Backoff
 from agent.link.commands import CommandRunner
 from agent.link.connection import AgentConnection, Ending
+from agent.link.counters import LinkCounters, LinkCounts
 from agent.link.enrol import explain_unreachable
 from agent.link.errors import LinkRefused
 from agent.link.handlers import CommandHandlers, StreamHandlers
@@ -80,6 +81,7 @@ class Link:
         self._commands = CommandRunner(journal=journal, handlers=command_handlers, now=now)
         self._streams = StreamRunner(stream_handlers)
         self._connection: AgentConnection | None = None
+        self._counters = LinkCounters()
         self._waiting = False
         self._refused = False
         self.last_error = ""
@@ -98,6 +100,11 @@ class Link:
     def round_trip_seconds(self) -> float:
         """The last measured round trip, 0 when there is none."""
         return self._connection.round_trip_seconds if self._connection is not None else 0.0
+
+    @property
+    def counts(self) -> LinkCounts:
+        """What was counted since the start."""
+        return self._counters.now(self._connection.wire if self._connection is not None else None)
 
     async def run(self) -> None:
         """Keep the link up until cancelled.
@@ -133,7 +140,10 @@ class Link:
                 streams=self._streams,
                 board=self._board,
             )
-            wait = self._after(await connection.run())
+            ending = await connection.run()
+            self._connection = None
+            self._counters.ended(connection.wire, _ended_as(ending))
+            wait = self._after(ending)
             self._waiting = True
             await asyncio.sleep(wait)
             self._waiting = False
@@ -215,3 +225,22 @@ class Link:
                 expires=identity.expire_time.isoformat(),
                 error=self.renewer.last_error or "the control plane was not reached in time",
             )
+
+
+def _ended_as(ending: Ending) -> str:
+    """A word for the metrics: a reason of GoAway, or `SILENT`, `LOST`, `CLOSED`, `PROTOCOL_ERROR`, `UNREACHABLE`."""
+    if ending.go_away is not None:
+        names = link_pb2.GoAwayReason.DESCRIPTOR.values_by_number
+        known = names.get(ending.go_away.reason)
+        return known.name.removeprefix("GO_AWAY_REASON_") if known else "UNSPECIFIED"
+    match ending.error:
+        case None:
+            return "CLOSED"
+        case ProtocolError():
+            return "PROTOCOL_ERROR"
+        case _ if not ending.connected_seconds:
+            return "UNREACHABLE"
+        case PeerSilentError():
+            return "SILENT"
+        case _:
+            return "LOST"

@@ -193,3 +193,15 @@ async def test_an_agent_that_is_asked_to_come_later_comes_later(
     await until(lambda: "takes this agent later" in agent.link.last_error, "the refusal")
     plane.gate.leave()
     await until(lambda: plane.registry.is_connected(UID), "the agent")
+
+
+async def test_the_agent_counts_over_all_its_connections(plane: Plane, agents: Agents) -> None:
+    agent = agents.start()
+    await until(lambda: plane.registry.is_connected(UID), "the agent")
+    before = agent.link.counts
+    await plane.restart()
+    await until(lambda: plane.registry.is_connected(UID), "the agent, again")
+    after = agent.link.counts
+    assert sum(after.ends.values()) >= 1
+    assert after.frames["in", "control"] > before.frames["in", "control"] > 0
+    assert after.payload_bytes["out", "control"] > before.payload_bytes["out", "control"] > 0

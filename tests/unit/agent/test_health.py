@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from skerry.agent.v1 import report_pb2
 
-from agent.health import STUCK_SECONDS, Health, HealthServer, LinkView, ListenError
-from agent.link import LinkState, ReportBoard
+from agent.health import STUCK_SECONDS, CertificateView, Health, HealthServer, LinkView, ListenError
+from agent.link import LinkCounts, LinkState, ReportBoard
 
 
 @dataclass
@@ -78,3 +81,22 @@ def test_a_taken_address_is_an_error_with_the_way_out(world):
     address = world.url.removeprefix("http://")
     with pytest.raises(ListenError, match="--metrics-address"), HealthServer(address, health):
         pass
+
+
+def test_every_metric_is_documented_with_its_labels(world: World) -> None:
+    counts = LinkCounts(
+        2, {("in", "bulk"): 3}, {("in", "bulk"): 4}, {"FLOW_CONTROL": 1}, {"LOST": 5}
+    )
+    certificate = CertificateView(datetime(2026, 1, 1, tzinfo=UTC), 1, "")
+    link = LinkView(LinkState.CONNECTED, 0.1, "", certificate, counts)
+    world.board.put("addons/garage", report_pb2.AddOnStatus(name="garage", state="READY"))
+    real = {
+        metric.name: tuple(metric.samples[0].labels)
+        for metric in Health(lambda: link, world.board).collect()
+    }
+    page = (Path(__file__).parents[3] / "docs" / "link.md").read_text()
+    documented = {
+        name: tuple(re.findall(r"`(\w+)`", labels))
+        for name, labels in re.findall(r"^\| `(skerry_agent_\w+)` \| (.*?) \|", page, re.MULTILINE)
+    }
+    assert real == documented
