@@ -9,7 +9,7 @@ class Backoff:
     """From `low` to `high` seconds; each wait is drawn between `low` and three times the last one."""
 
     def __init__(
-        self, rng: random.Random, *, low: float = 0.5, high: float = 60.0, healthy: float = 30.0
+        self, rng: random.Random, *, low: float = 0.5, high: float = 30.0, healthy: float = 30.0
     ) -> None:
         self._rng = rng
         self._low = low
