@@ -107,6 +107,7 @@ from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
 from controlplane.services.reencryption import Reencrypted, Reencryption, Usage
 from controlplane.services.roles import RoleService
+from controlplane.services.second_factors import SecondFactorService
 from controlplane.services.service_accounts import ServiceAccountService
 from controlplane.services.sessions import SessionService
 from controlplane.services.setup import TTL as SETUP_TTL
@@ -201,7 +202,16 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
         users = UserService(store=store, ids=ids, passwords=passwords)
         guard = GuessGuard(clock)
         setup = SetupService(store=store, ids=ids, passwords=passwords)
-        logins = SessionService(store=store, tokens=token_maker, passwords=passwords, guard=guard)
+        second_factors = SecondFactorService(
+            store=store, cipher=keyring, passwords=passwords, guard=guard
+        )
+        logins = SessionService(
+            store=store,
+            tokens=token_maker,
+            passwords=passwords,
+            guard=guard,
+            second_factors=second_factors,
+        )
         device_logins = DeviceLoginService(store=store, ids=ids, guard=guard)
         members = MemberService(store=store, ids=ids)
         groups = GroupService(store=store, ids=ids)
@@ -327,9 +337,9 @@ async def running(settings: Settings, *, clock: Clock | None = None) -> AsyncIte
                 projects=ProjectServicer(projects),
                 server=ServerServicer(version=VERSION, agent_address=agent_address, clock=clock),
                 members=MemberServicer(members, groups, roles, accounts),
-                sessions=SessionServicer(logins, setup),
+                sessions=SessionServicer(logins, setup, second_factors),
                 terminals=TerminalServicer(terminals),
-                users=UserServicer(users),
+                users=UserServicer(users, second_factors),
                 variables=VariableServicer(variables),
             ),
             interceptors=interceptors,

@@ -6,6 +6,7 @@ from controlplane.api import caller
 from controlplane.api.convert import common
 from controlplane.api.convert import people as convert
 from controlplane.api.interceptors.call import Context
+from controlplane.services.second_factors import SecondFactorService
 from controlplane.services.sessions import SessionService
 from controlplane.services.setup import SetupService
 
@@ -13,15 +14,18 @@ from controlplane.services.setup import SetupService
 class SessionServicer(session_pb2_grpc.SessionServiceServicer):
     """Logging in, and a caller's own credentials."""
 
-    def __init__(self, sessions: SessionService, setup: SetupService) -> None:
+    def __init__(
+        self, sessions: SessionService, setup: SetupService, second_factors: SecondFactorService
+    ) -> None:
         self._sessions = sessions
         self._setup = setup
+        self._second_factors = second_factors
 
     async def Login(
         self, request: session_pb2.LoginRequest, context: Context
     ) -> session_pb2.LoginResponse:
         issued = await self._sessions.login(
-            request.user, request.password, address=caller.address(context)
+            request.user, request.password, code=request.code, address=caller.address(context)
         )
         return session_pb2.LoginResponse(token=convert.token(issued.token), secret=issued.secret)
 
@@ -96,3 +100,35 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             caller.principal(), request.name, key=caller.idempotency_key(request)
         )
         return session_pb2.RevokeTokenResponse()
+
+    async def EnrollTotp(
+        self, request: session_pb2.EnrollTotpRequest, context: Context
+    ) -> session_pb2.EnrollTotpResponse:
+        made = await self._second_factors.enroll(
+            caller.principal(), request.password, address=caller.address(context)
+        )
+        return session_pb2.EnrollTotpResponse(key=made.key, uri=made.uri)
+
+    async def ConfirmTotp(
+        self, request: session_pb2.ConfirmTotpRequest, context: Context
+    ) -> session_pb2.ConfirmTotpResponse:
+        codes = await self._second_factors.confirm(
+            caller.principal(), request.code, address=caller.address(context)
+        )
+        return session_pb2.ConfirmTotpResponse(recovery_codes=codes)
+
+    async def CreateRecoveryCodes(
+        self, request: session_pb2.CreateRecoveryCodesRequest, context: Context
+    ) -> session_pb2.CreateRecoveryCodesResponse:
+        codes = await self._second_factors.new_recovery_codes(
+            caller.principal(), request.code, address=caller.address(context)
+        )
+        return session_pb2.CreateRecoveryCodesResponse(recovery_codes=codes)
+
+    async def DisableTotp(
+        self, request: session_pb2.DisableTotpRequest, context: Context
+    ) -> session_pb2.DisableTotpResponse:
+        await self._second_factors.disable(
+            caller.principal(), request.code, address=caller.address(context)
+        )
+        return session_pb2.DisableTotpResponse()

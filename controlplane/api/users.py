@@ -6,14 +6,16 @@ from controlplane.api import caller
 from controlplane.api.convert import common
 from controlplane.api.convert import people as convert
 from controlplane.api.interceptors.call import Context
+from controlplane.services.second_factors import SecondFactorService
 from controlplane.services.users import UserService
 
 
 class UserServicer(user_pb2_grpc.UserServiceServicer):
     """Users."""
 
-    def __init__(self, users: UserService) -> None:
+    def __init__(self, users: UserService, second_factors: SecondFactorService) -> None:
         self._users = users
+        self._second_factors = second_factors
 
     async def CreateUser(
         self, request: user_pb2.CreateUserRequest, _context: Context
@@ -97,3 +99,9 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
             identities=[convert.identity(item) for item in page.items],
             next_page_token=page.next_token,
         )
+
+    async def ResetTotp(
+        self, request: user_pb2.ResetTotpRequest, _context: Context
+    ) -> user_pb2.ResetTotpResponse:
+        await self._second_factors.reset(request.name, key=caller.idempotency_key(request))
+        return user_pb2.ResetTotpResponse()

@@ -355,6 +355,13 @@ class SecretUnavailable(SkerryError):
     reason = "SECRET_UNAVAILABLE"
 
 
+class SecondFactorRequired(SkerryError):
+    """The password is right, and a code is needed beside it."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "SECOND_FACTOR_REQUIRED"
+
+
 class RemoteError(SkerryError):
     """What the agent ended a stream with, when the reason is none of the above or carries another code.
 
@@ -404,6 +411,7 @@ _BY_REASON: dict[str, type[SkerryError]] = {
         RateLimited,
         LastOwner,
         SetupCodeInvalid,
+        SecondFactorRequired,
         SecretUnavailable,
     )
 }

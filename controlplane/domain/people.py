@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controlplane.domain.access import Permissions
 from controlplane.domain.names import OrganizationName
+from controlplane.domain.sealing import SealedValue
 
 ADMIN_USER = "users/admin"
 OIDC = "oidc"
@@ -67,6 +68,19 @@ class LinkedIdentity:
     user: str
     create_time: datetime
     last_login_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """What a user has besides the password; asked for once it is `confirmed`. `last_step` is the newest code that was used."""
+
+    user: str
+    sealed: SealedValue
+    create_time: datetime
+    confirmed: bool = False
+    last_step: int = 0
+    # SHA-256, in hex.
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Servers seal values inside writing transactions, with the key that the keyring's
 one, too, after looking that nothing is sealed with it: so no value can be sealed with it afterwards.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 from controlplane.domain.errors import ResourceInUse
 from controlplane.domain.sealing import CannotOpen, Cipher
 from controlplane.domain.variables import bound_to_revision
+from controlplane.services.second_factors import bound_to
 from controlplane.store.database import Store
 
 # Rows a transaction: other writers wait for that long only.
@@ -29,10 +31,11 @@ class Usage:
 
     variables: int = 0
     revisions: int = 0
+    second_factors: int = 0
 
     @property
     def total(self) -> int:
-        return self.variables + self.revisions
+        return self.variables + self.revisions + self.second_factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,19 @@ class Reencryption:
         async with self._store.reading() as tx:
             variables = await tx.variables.key_usage()
             revisions = await tx.revisions.key_usage()
+            factors = await tx.second_factors.key_usage()
         return {
-            key_id: Usage(variables.get(key_id, 0), revisions.get(key_id, 0))
-            for key_id in sorted({*variables, *revisions})
+            key_id: Usage(
+                variables.get(key_id, 0), revisions.get(key_id, 0), factors.get(key_id, 0)
+            )
+            for key_id in sorted({*variables, *revisions, *factors})
         }
 
     async def reencrypt(self) -> Reencrypted:
         """Seal everything with the primary key that is sealed with another one. Raises StorageUnavailable."""
         broken: list[str] = []
         values = await self._variables(broken) + await self._revisions(broken)
+        values += await self._second_factors(broken)
         return Reencrypted(values, tuple(broken))
 
     async def retire(self, key_id: str) -> None:
@@ -71,9 +78,10 @@ class Reencryption:
         async with self._store.transaction() as tx:
             variables = (await tx.variables.key_usage()).get(key_id, 0)
             revisions = (await tx.revisions.key_usage()).get(key_id, 0)
-            if variables or revisions:
+            factors = (await tx.second_factors.key_usage()).get(key_id, 0)
+            if variables or revisions or factors:
                 raise ResourceInUse(
-                    f"{variables} variables and {revisions} revisions are encrypted with {key_id}: "
+                    f"{variables} variables, {revisions} revisions and {factors} second factors are encrypted with {key_id}: "
                     "run `skerry-controlplane keys reencrypt` first"
                 )
             self._cipher.retire(key_id)
@@ -114,6 +122,26 @@ class Reencryption:
                         continue
                     sealed = self._cipher.seal(plain, bound_to=bound_to)
                     await tx.revisions.reseal(app_uid, number, sealed)
+                    done += 1
+            if not batch:
+                return done
+
+    async def _second_factors(self, broken: list[str]) -> int:
+        done, after = 0, ""
+        while True:
+            async with self._store.transaction() as tx:
+                batch = await tx.second_factors.sealed_otherwise(
+                    self._cipher.primary, after, _BATCH
+                )
+                for factor in batch:
+                    after = factor.user
+                    try:
+                        plain = self._cipher.open(factor.sealed, bound_to=bound_to(factor.user))
+                    except CannotOpen as error:
+                        broken.append(f"{factor.user}, second factor: {error}")
+                        continue
+                    sealed = self._cipher.seal(plain, bound_to=bound_to(factor.user))
+                    await tx.second_factors.save(dataclasses.replace(factor, sealed=sealed))
                     done += 1
             if not batch:
                 return done

@@ -6,11 +6,17 @@ from datetime import timedelta
 from controlplane.auth.guessing import GuessGuard
 from controlplane.auth.passwords import Passwords, check_policy
 from controlplane.domain.access import Permissions
-from controlplane.domain.errors import CredentialsInvalid, NotFound, PermissionDenied
+from controlplane.domain.errors import (
+    CredentialsInvalid,
+    NotFound,
+    PermissionDenied,
+    SecondFactorRequired,
+)
 from controlplane.domain.people import User
 from controlplane.domain.requests import IdempotencyKey, Page, PageRequest
 from controlplane.domain.tokens import ApiToken, Principal, TokenKind
 from controlplane.services.idempotency import once
+from controlplane.services.second_factors import SecondFactorService
 from controlplane.services.token_maker import IssuedToken, TokenMaker
 from controlplane.services.users import existing_user
 from controlplane.store.database import Store
@@ -24,37 +30,50 @@ class SessionService:
     """Use cases of a caller's own credentials."""
 
     def __init__(
-        self, *, store: Store, tokens: TokenMaker, passwords: Passwords, guard: GuessGuard
+        self,
+        *,
+        store: Store,
+        tokens: TokenMaker,
+        passwords: Passwords,
+        guard: GuessGuard,
+        second_factors: SecondFactorService,
     ) -> None:
         self._store = store
         self._tokens = tokens
         self._passwords = passwords
         self._guard = guard
+        self._second_factors = second_factors
 
-    async def login(self, user: str, password: str, *, address: str) -> IssuedToken:
-        """Begin a session. Raises CredentialsInvalid, whatever was wrong; TooManyAttempts."""
+    async def login(self, user: str, password: str, *, address: str, code: str = "") -> IssuedToken:
+        """Begin a session. Raises CredentialsInvalid, whatever was wrong; TooManyAttempts; SecondFactorRequired without a code."""
         name = user if user.startswith("users/") else f"users/{user}"
         self._guard.check(name, address)
         async with self._store.reading() as tx:
             known = await tx.users.get(name)
+            needs_code = await self._second_factors.is_needed(tx, name)
         hashed = known.password_hash if known else None
         if not await self._passwords.matches(password, hashed) or not known or known.disabled:
             self._guard.wrong(name, address)
             raise CredentialsInvalid(_WRONG)
-        self._guard.right(name)
+        if needs_code and not code:
+            raise SecondFactorRequired("the password is right; send the code of your app with it")
         rehashed = None
         if hashed and self._passwords.is_outdated(hashed):
             rehashed = await self._passwords.hash(password)
-        return await self.begin(name, expected_hash=hashed, rehashed=rehashed)
+        issued = await self._begin(name, code, address, expected_hash=hashed, rehashed=rehashed)
+        # Not before the code was right, too: who knows the password must not get tries at codes by it.
+        self._guard.right(name)
+        return issued
 
-    async def begin(
-        self, name: str, *, expected_hash: str | None, rehashed: str | None = None
+    async def _begin(
+        self, name: str, code: str, address: str, *, expected_hash: str | None, rehashed: str | None
     ) -> IssuedToken:
-        """A session of somebody who has proved who they are with that password. Raises CredentialsInvalid when it changed meanwhile."""
+        """A session of somebody who has that password. Raises CredentialsInvalid when it changed meanwhile, or the code is wrong."""
         async with self._store.transaction() as tx:
             user = await tx.users.get(name)
             if user is None or user.disabled or user.password_hash != expected_hash:
                 raise CredentialsInvalid(_WRONG)
+            await self._second_factors.prove(tx, name, code, address)
             if rehashed:
                 await tx.users.save(dataclasses.replace(user, password_hash=rehashed))
             return await self._tokens.make(tx, name, TokenKind.SESSION, "login", ttl=SESSION_TTL)

@@ -102,6 +102,7 @@ class SetupService:
                     update_time=tx.now,
                 )
             )
+            await tx.second_factors.delete(name)
             await tx.tokens.end_sessions(name, tx.now)
         if await tx.bindings.get(PLATFORM, name, OWNER) is None:
             await tx.bindings.add(RoleBinding(self._ids.new(), PLATFORM, name, OWNER, tx.now))

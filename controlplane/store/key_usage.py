@@ -7,6 +7,7 @@ from pathlib import Path
 
 _QUERIES = (
     "SELECT key_id, COUNT(*) FROM variables GROUP BY key_id",
+    "SELECT key_id, COUNT(*) FROM second_factors GROUP BY key_id",
     "SELECT variables_key_id, COUNT(*) FROM revisions WHERE variables_key_id IS NOT NULL GROUP BY 1",
 )
 

@@ -443,6 +443,18 @@ setup_codes = Table(
     Column("use_time", UtcDateTime),
 )
 
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_name", ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("key_id", String(40), nullable=False),
+    Column("box", LargeBinary, nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("recovery_codes", JSON, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+)
+
 device_logins = Table(
     "device_logins",
     metadata,

@@ -34,6 +34,7 @@ from controlplane.store.people import (
 )
 from controlplane.store.projects import ProjectRepository
 from controlplane.store.revisions import RevisionRepository
+from controlplane.store.second_factors import SecondFactorRepository
 from controlplane.store.setup_codes import SetupCodeRepository
 from controlplane.store.tokens import TokenRepository
 from controlplane.store.variables import VariableRepository
@@ -75,6 +76,7 @@ class Transaction:
         )
         self.identities = IdentityRepository(connection, sealed, writable=writable)
         self.tokens = TokenRepository(connection, sealed, self.changes, writable=writable)
+        self.second_factors = SecondFactorRepository(connection, sealed, writable=writable)
         self.setup_codes = SetupCodeRepository(connection, sealed, writable=writable)
         self.device_logins = DeviceLoginRepository(connection, sealed, writable=writable)
         self.idempotency = IdempotencyRepository(connection, sealed, writable=writable)

@@ -1,16 +1,19 @@
 """The commands of users, roles, tokens and the audit log, as programs against a real control plane."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 from skerry.setup_link import SetupLink
 
-from tests.integration.controlplane.harness import Plane, control_plane
+from controlplane.auth import totp
+from tests.integration.controlplane.harness import MovableClock, Plane, control_plane
 
 PASSWORD = "a long enough passphrase"
 
@@ -188,3 +191,34 @@ async def test_another_machine_is_let_in_by_a_code(tmp_path: Path) -> None:
             await admin.run("device", "deny", code)
             _, err = await process.communicate()
             assert (process.returncode, b"denied" in err) == (4, True)
+
+
+async def test_a_second_factor_from_the_key_to_the_last_recovery_code(tmp_path: Path) -> None:
+    clock = MovableClock()
+    async with control_plane(tmp_path / "data", clock=clock) as plane:
+        admin = Shell(plane, tmp_path, "admin", plane.token)
+        anne = Shell(plane, tmp_path, "anne")
+        words = (
+            *("login", anne.server, "--ca-file", str(anne.ca)),
+            "--user",
+            "anne",
+            "--password-stdin",
+        )
+        await admin.run("user", "create", "anne", "--password-stdin", stdin=PASSWORD)
+        await anne.run(*words, stdin=PASSWORD)
+        made = await anne.run("user", "totp", "enroll", "--password-stdin", stdin=PASSWORD)
+        key = base64.b32decode(made.splitlines()[0])
+        codes = (
+            await anne.run("user", "totp", "confirm", totp.code_at(key, clock.now()))
+        ).splitlines()
+        assert "--code" in await anne.run(*words, stdin=PASSWORD, fails=True)
+        await anne.run(*words, "--code", codes[0], stdin=PASSWORD)
+        await anne.run(*words, "--code", codes[0], stdin=PASSWORD, fails=True)
+        clock.ahead += timedelta(minutes=2)
+        await anne.run(*words, "--code", totp.code_at(key, clock.now()), stdin=PASSWORD)
+        await admin.run("user", "reset-totp", "anne", "--yes")
+        await anne.run(*words, stdin=PASSWORD)
+        entries = await admin.run("audit", "export")
+        for method in ("EnrollTotp", "ConfirmTotp", "ResetTotp"):
+            assert method in entries
+        assert not any(code in entries for code in codes)

@@ -19,9 +19,12 @@ class Sessions:
         self._calls = calls
         self._stub = session_pb2_grpc.SessionServiceStub(channel)
 
-    async def login(self, user: str, password: str) -> session_pb2.LoginResponse:
-        """Begin a session; its `secret` is the token for further clients."""
-        request = session_pb2.LoginRequest(user=user, password=password)
+    async def login(self, user: str, password: str, code: str = "") -> session_pb2.LoginResponse:
+        """Begin a session; its `secret` is the token for further clients.
+
+        Fails with the reason SECOND_FACTOR_REQUIRED when the password is right and a code must come with it.
+        """
+        request = session_pb2.LoginRequest(user=user, password=password, code=code)
         return await self._calls.unary(self._stub.Login, request)
 
     async def complete_setup(
@@ -79,3 +82,25 @@ class Sessions:
         """End one of the caller's own."""
         request = session_pb2.RevokeTokenRequest(name=name, request_id=self._calls.request_ids())
         await self._calls.unary(self._stub.RevokeToken, request)
+
+    async def enroll_totp(self, password: str) -> session_pb2.EnrollTotpResponse:
+        """A key for an authenticator app; counts once it is confirmed."""
+        request = session_pb2.EnrollTotpRequest(password=password)
+        return await self._calls.unary(self._stub.EnrollTotp, request, repeatable=False)
+
+    async def confirm_totp(self, code: str) -> list[str]:
+        """Show that the app works; the recovery codes, shown once."""
+        request = session_pb2.ConfirmTotpRequest(code=code)
+        answer = await self._calls.unary(self._stub.ConfirmTotp, request, repeatable=False)
+        return list(answer.recovery_codes)
+
+    async def create_recovery_codes(self, code: str) -> list[str]:
+        """New recovery codes; those before are worthless."""
+        request = session_pb2.CreateRecoveryCodesRequest(code=code)
+        answer = await self._calls.unary(self._stub.CreateRecoveryCodes, request, repeatable=False)
+        return list(answer.recovery_codes)
+
+    async def disable_totp(self, code: str) -> None:
+        """Take your second factor away, with a code or a recovery code."""
+        request = session_pb2.DisableTotpRequest(code=code)
+        await self._calls.unary(self._stub.DisableTotp, request, repeatable=False)

@@ -89,3 +89,8 @@ class Users:
             ),
             lambda page: page.identities,
         )
+
+    async def reset_totp(self, name: str) -> None:
+        """Take the second factor from a user who lost it; ends their sessions."""
+        request = user_pb2.ResetTotpRequest(name=name, request_id=self._calls.request_ids())
+        await self._calls.unary(self._stub.ResetTotp, request)

@@ -100,6 +100,7 @@ async def test_a_hash_with_old_parameters_is_made_again(world: World) -> None:
         tokens=TokenMaker(world.ids),
         passwords=Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)),
         guard=world.guard,
+        second_factors=world.second_factors,
     )
     await stronger.login("anne", PASSWORD, address=HERE)
     assert "t=2" in ((await world.users.get_user("users/anne")).password_hash or "")

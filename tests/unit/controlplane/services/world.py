@@ -52,6 +52,7 @@ from controlplane.services.organizations import OrganizationService
 from controlplane.services.presence import Presence
 from controlplane.services.projects import ProjectService
 from controlplane.services.roles import RoleService
+from controlplane.services.second_factors import SecondFactorService
 from controlplane.services.service_accounts import ServiceAccountService
 from controlplane.services.sessions import SessionService
 from controlplane.services.setup import SetupService
@@ -94,8 +95,15 @@ class World:
         token_maker = TokenMaker(ids)
         self.users = UserService(store=store, ids=ids, passwords=self.passwords)
         self.setup = SetupService(store=store, ids=ids, passwords=self.passwords)
+        self.second_factors = SecondFactorService(
+            store=store, cipher=self.keyring, passwords=self.passwords, guard=self.guard
+        )
         self.logins = SessionService(
-            store=store, tokens=token_maker, passwords=self.passwords, guard=self.guard
+            store=store,
+            tokens=token_maker,
+            passwords=self.passwords,
+            guard=self.guard,
+            second_factors=self.second_factors,
         )
         self.device_logins = DeviceLoginService(store=store, ids=ids, guard=self.guard)
         self.members = MemberService(store=store, ids=ids)

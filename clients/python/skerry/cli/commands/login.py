@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import skerry
 from skerry import errors
 from skerry.cli.command import command, single
 from skerry.cli.commands.user import read_password
@@ -59,6 +60,12 @@ async def login(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
+    code: Annotated[
+        str,
+        typer.Option(
+            "--code", metavar="CODE", help="Of the second factor; asked for on a terminal."
+        ),
+    ] = "",
     device: Annotated[
         bool,
         typer.Option(
@@ -109,7 +116,7 @@ async def login(
         server = parse_address(address)
         secret = read_password(run, from_stdin=password_stdin, confirm=False)
         async with connect(str(server), "", ca=ca, insecure=insecure) as client:
-            secret = (await client.sessions.login(user, secret)).secret
+            secret = await login_with_password(run, client, user, secret, code)
     elif device or wants_code(run, token, token_stdin=token_stdin, token_file=token_file):
         server = parse_address(address)
         async with connect(str(server), "", ca=ca, insecure=insecure) as client:
@@ -132,6 +139,21 @@ async def login(
     )
     run.store.save(config.with_context(name, context))
     run.out.say(f"Logged in to {server} as {info.principal}; context {name} is in {run.store.path}")
+
+
+async def login_with_password(
+    run: Run, client: skerry.Client, user: str, password: str, code: str
+) -> str:
+    """The session's token; asks for the second factor when there is one. Raises UsageError where nobody can be asked."""
+    try:
+        return (await client.sessions.login(user, password, code)).secret
+    except errors.Unauthenticated as error:
+        if error.reason is not errors.ErrorReason.SECOND_FACTOR_REQUIRED:
+            raise
+    if not run.around.stdin_is_terminal:
+        raise UsageError("this user has a second factor: add --code")
+    code = typer.prompt("Code of your app, or a recovery code", err=True)
+    return (await client.sessions.login(user, password, code)).secret
 
 
 def wants_code(run: Run, token: str, *, token_stdin: bool, token_file: Path | None) -> bool:

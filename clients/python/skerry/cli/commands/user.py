@@ -13,6 +13,7 @@ from skerry.cli.options import Yes
 from skerry.cli.output.access_tables import AccessTables
 from skerry.cli.run import Run, resource_id
 
+totp = group("Your own second factor: enroll, confirm, recovery codes, disable.")
 app = group("Users: create, list, disable, enable, reset the password, delete.")
 
 Name = Annotated[str, typer.Argument(metavar="USER")]
@@ -96,6 +97,15 @@ async def reset_password(run: Run, name: Name, password_stdin: PasswordStdin = F
     run.out.say(f"User {name} has a new password")
 
 
+@command(app, "reset-totp", scoped=False, examples="skerry user reset-totp anne --yes")
+async def reset_totp(run: Run, name: Name, yes: Yes = False) -> None:
+    """Take the second factor from a user who lost it, and end their sessions."""
+    run.confirm(f"Take the second factor from {name}?", yes=yes)
+    async with run.client() as client:
+        await client.users.reset_totp(full(name))
+    run.out.say(f"User {name} logs in with the password alone")
+
+
 Issuer = Annotated[
     str, typer.Option("--issuer", metavar="URL", help="The identity provider, as it calls itself.")
 ]
@@ -148,3 +158,55 @@ async def delete_user(run: Run, name: Name, yes: Yes = False) -> None:
     async with run.client() as client:
         await client.users.delete(full(name))
     run.out.say(f"User {name} is deleted")
+
+
+Code = Annotated[str, typer.Argument(metavar="CODE", help="What the app shows.")]
+
+
+@command(totp, "enroll", scoped=False, examples="skerry user totp enroll")
+async def enroll(run: Run, password_stdin: PasswordStdin = False) -> None:
+    """Make a key for your authenticator app. It counts once it is confirmed."""
+    password = read_password(run, from_stdin=password_stdin, confirm=False)
+    async with run.client() as client:
+        made = await client.sessions.enroll_totp(password)
+    run.out.line(made.key)
+    run.out.line(made.uri)
+    run.out.say("Put the key into your app. Next: skerry user totp confirm CODE")
+
+
+@command(totp, "confirm", scoped=False, examples="skerry user totp confirm 123456")
+async def confirm_totp(run: Run, code: Code) -> None:
+    """Show that the app works: its code is asked for at logins from now on. Prints recovery codes, once."""
+    async with run.client() as client:
+        codes = await client.sessions.confirm_totp(code)
+    show_codes(run, codes)
+
+
+@command(totp, "recovery-codes", scoped=False, examples="skerry user totp recovery-codes 123456")
+async def recovery_codes(run: Run, code: Code) -> None:
+    """Make new recovery codes; those before are worthless."""
+    async with run.client() as client:
+        codes = await client.sessions.create_recovery_codes(code)
+    show_codes(run, codes)
+
+
+@command(totp, "disable", scoped=False, examples="skerry user totp disable 123456")
+async def disable_totp(
+    run: Run,
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="What the app shows, or a recovery code.")
+    ],
+) -> None:
+    """Log in with the password alone again."""
+    async with run.client() as client:
+        await client.sessions.disable_totp(code)
+    run.out.say("Your second factor is gone")
+
+
+def show_codes(run: Run, codes: list[str]) -> None:
+    for code in codes:
+        run.out.line(code)
+    run.out.say("Each is good for one login without the app. Keep them: they are not shown again")
+
+
+app.add_typer(totp, name="totp")

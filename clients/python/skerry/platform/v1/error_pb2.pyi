@@ -92,6 +92,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
     ERROR_REASON_SETUP_CODE_INVALID: _ErrorReason.ValueType  # 42
     """The code of a setup link is unknown, was used or has expired (UNAUTHENTICATED)."""
+    ERROR_REASON_SECOND_FACTOR_REQUIRED: _ErrorReason.ValueType  # 43
+    """The password is right, and the code of the second factor must come with it (UNAUTHENTICATED)."""
     ERROR_REASON_AGENT_REVOKED: _ErrorReason.ValueType  # 60
     """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 80
@@ -178,6 +180,8 @@ ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 41
 """Nobody would be left who owns it: make somebody else an owner first (FAILED_PRECONDITION)."""
 ERROR_REASON_SETUP_CODE_INVALID: ErrorReason.ValueType  # 42
 """The code of a setup link is unknown, was used or has expired (UNAUTHENTICATED)."""
+ERROR_REASON_SECOND_FACTOR_REQUIRED: ErrorReason.ValueType  # 43
+"""The password is right, and the code of the second factor must come with it (UNAUTHENTICATED)."""
 ERROR_REASON_AGENT_REVOKED: ErrorReason.ValueType  # 60
 """The identity of the cluster's agent was revoked: an agent must join with a new token (FAILED_PRECONDITION)."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 80

@@ -75,6 +75,26 @@ class SessionServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenResponse.FromString,
                 _registered_method=True)
+        self.EnrollTotp = channel.unary_unary(
+                '/skerry.platform.v1.SessionService/EnrollTotp',
+                request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpResponse.FromString,
+                _registered_method=True)
+        self.ConfirmTotp = channel.unary_unary(
+                '/skerry.platform.v1.SessionService/ConfirmTotp',
+                request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpResponse.FromString,
+                _registered_method=True)
+        self.CreateRecoveryCodes = channel.unary_unary(
+                '/skerry.platform.v1.SessionService/CreateRecoveryCodes',
+                request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesResponse.FromString,
+                _registered_method=True)
+        self.DisableTotp = channel.unary_unary(
+                '/skerry.platform.v1.SessionService/DisableTotp',
+                request_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer:
@@ -137,6 +157,34 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnrollTotp(self, request, context):
+        """EnrollTotp makes a key for an authenticator app; it is not asked for before ConfirmTotp.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmTotp(self, request, context):
+        """ConfirmTotp shows that the app works: its code is asked for at each login with the password from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRecoveryCodes(self, request, context):
+        """CreateRecoveryCodes makes new recovery codes; those before are worthless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableTotp(self, request, context):
+        """DisableTotp takes the caller's second factor away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +227,26 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'EnrollTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrollTotp,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpResponse.SerializeToString,
+            ),
+            'ConfirmTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmTotp,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpResponse.SerializeToString,
+            ),
+            'CreateRecoveryCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRecoveryCodes,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesResponse.SerializeToString,
+            ),
+            'DisableTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableTotp,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +466,114 @@ class SessionService:
             '/skerry.platform.v1.SessionService/RevokeToken',
             skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_session__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrollTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.SessionService/EnrollTotp',
+            skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_session__pb2.EnrollTotpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.SessionService/ConfirmTotp',
+            skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_session__pb2.ConfirmTotpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRecoveryCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.SessionService/CreateRecoveryCodes',
+            skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_session__pb2.CreateRecoveryCodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.SessionService/DisableTotp',
+            skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_session__pb2.DisableTotpResponse.FromString,
             options,
             channel_credentials,
             insecure,

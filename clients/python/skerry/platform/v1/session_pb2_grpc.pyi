@@ -49,6 +49,14 @@ class SessionServiceStub:
     """ListTokens lists the caller's own tokens and sessions, newest first."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_session_pb2.RevokeTokenRequest, _session_pb2.RevokeTokenResponse]
     """RevokeToken ends one of the caller's own tokens or sessions: calls and open streams with it end within a second."""
+    EnrollTotp: _grpc.UnaryUnaryMultiCallable[_session_pb2.EnrollTotpRequest, _session_pb2.EnrollTotpResponse]
+    """EnrollTotp makes a key for an authenticator app; it is not asked for before ConfirmTotp."""
+    ConfirmTotp: _grpc.UnaryUnaryMultiCallable[_session_pb2.ConfirmTotpRequest, _session_pb2.ConfirmTotpResponse]
+    """ConfirmTotp shows that the app works: its code is asked for at each login with the password from then on."""
+    CreateRecoveryCodes: _grpc.UnaryUnaryMultiCallable[_session_pb2.CreateRecoveryCodesRequest, _session_pb2.CreateRecoveryCodesResponse]
+    """CreateRecoveryCodes makes new recovery codes; those before are worthless."""
+    DisableTotp: _grpc.UnaryUnaryMultiCallable[_session_pb2.DisableTotpRequest, _session_pb2.DisableTotpResponse]
+    """DisableTotp takes the caller's second factor away."""
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -71,6 +79,14 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """ListTokens lists the caller's own tokens and sessions, newest first."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_session_pb2.RevokeTokenRequest, _session_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """RevokeToken ends one of the caller's own tokens or sessions: calls and open streams with it end within a second."""
+    EnrollTotp: _aio.UnaryUnaryMultiCallable[_session_pb2.EnrollTotpRequest, _session_pb2.EnrollTotpResponse]  # type: ignore[assignment]
+    """EnrollTotp makes a key for an authenticator app; it is not asked for before ConfirmTotp."""
+    ConfirmTotp: _aio.UnaryUnaryMultiCallable[_session_pb2.ConfirmTotpRequest, _session_pb2.ConfirmTotpResponse]  # type: ignore[assignment]
+    """ConfirmTotp shows that the app works: its code is asked for at each login with the password from then on."""
+    CreateRecoveryCodes: _aio.UnaryUnaryMultiCallable[_session_pb2.CreateRecoveryCodesRequest, _session_pb2.CreateRecoveryCodesResponse]  # type: ignore[assignment]
+    """CreateRecoveryCodes makes new recovery codes; those before are worthless."""
+    DisableTotp: _aio.UnaryUnaryMultiCallable[_session_pb2.DisableTotpRequest, _session_pb2.DisableTotpResponse]  # type: ignore[assignment]
+    """DisableTotp takes the caller's second factor away."""
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     """SessionService is how callers log in, and how they look after what they log in with."""
@@ -138,5 +154,37 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.RevokeTokenResponse, _abc.Awaitable[_session_pb2.RevokeTokenResponse]]:
         """RevokeToken ends one of the caller's own tokens or sessions: calls and open streams with it end within a second."""
+
+    @_abc_1.abstractmethod
+    def EnrollTotp(
+        self,
+        request: _session_pb2.EnrollTotpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.EnrollTotpResponse, _abc.Awaitable[_session_pb2.EnrollTotpResponse]]:
+        """EnrollTotp makes a key for an authenticator app; it is not asked for before ConfirmTotp."""
+
+    @_abc_1.abstractmethod
+    def ConfirmTotp(
+        self,
+        request: _session_pb2.ConfirmTotpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.ConfirmTotpResponse, _abc.Awaitable[_session_pb2.ConfirmTotpResponse]]:
+        """ConfirmTotp shows that the app works: its code is asked for at each login with the password from then on."""
+
+    @_abc_1.abstractmethod
+    def CreateRecoveryCodes(
+        self,
+        request: _session_pb2.CreateRecoveryCodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.CreateRecoveryCodesResponse, _abc.Awaitable[_session_pb2.CreateRecoveryCodesResponse]]:
+        """CreateRecoveryCodes makes new recovery codes; those before are worthless."""
+
+    @_abc_1.abstractmethod
+    def DisableTotp(
+        self,
+        request: _session_pb2.DisableTotpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.DisableTotpResponse, _abc.Awaitable[_session_pb2.DisableTotpResponse]]:
+        """DisableTotp takes the caller's second factor away."""
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -65,6 +65,11 @@ class UserServiceStub:
                 request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.SerializeToString,
                 response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.FromString,
                 _registered_method=True)
+        self.ResetTotp = channel.unary_unary(
+                '/skerry.platform.v1.UserService/ResetTotp',
+                request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpRequest.SerializeToString,
+                response_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpResponse.FromString,
+                _registered_method=True)
         self.LinkIdentity = channel.unary_unary(
                 '/skerry.platform.v1.UserService/LinkIdentity',
                 request_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.LinkIdentityRequest.SerializeToString,
@@ -128,6 +133,13 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResetTotp(self, request, context):
+        """ResetTotp takes the second factor from a user who lost it, and ends the user's sessions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LinkIdentity(self, request, context):
         """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user.
         """
@@ -181,6 +193,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.ResetPassword,
                     request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.FromString,
                     response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'ResetTotp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetTotp,
+                    request_deserializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpRequest.FromString,
+                    response_serializer=skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpResponse.SerializeToString,
             ),
             'LinkIdentity': grpc.unary_unary_rpc_method_handler(
                     servicer.LinkIdentity,
@@ -361,6 +378,33 @@ class UserService:
             '/skerry.platform.v1.UserService/ResetPassword',
             skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordRequest.SerializeToString,
             skerry_dot_platform_dot_v1_dot_user__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetTotp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skerry.platform.v1.UserService/ResetTotp',
+            skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpRequest.SerializeToString,
+            skerry_dot_platform_dot_v1_dot_user__pb2.ResetTotpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class UserServiceStub:
     """DeleteUser deletes a user with all roles, sessions and tokens. The last owner of the platform cannot be deleted."""
     ResetPassword: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetPasswordRequest, _user_pb2.ResetPasswordResponse]
     """ResetPassword gives a user a new password and ends the user's sessions."""
+    ResetTotp: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetTotpRequest, _user_pb2.ResetTotpResponse]
+    """ResetTotp takes the second factor from a user who lost it, and ends the user's sessions."""
     LinkIdentity: _grpc.UnaryUnaryMultiCallable[_user_pb2.LinkIdentityRequest, _user_pb2.LinkIdentityResponse]
     """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user."""
     UnlinkIdentity: _grpc.UnaryUnaryMultiCallable[_user_pb2.UnlinkIdentityRequest, _user_pb2.UnlinkIdentityResponse]
@@ -69,6 +71,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """DeleteUser deletes a user with all roles, sessions and tokens. The last owner of the platform cannot be deleted."""
     ResetPassword: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetPasswordRequest, _user_pb2.ResetPasswordResponse]  # type: ignore[assignment]
     """ResetPassword gives a user a new password and ends the user's sessions."""
+    ResetTotp: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetTotpRequest, _user_pb2.ResetTotpResponse]  # type: ignore[assignment]
+    """ResetTotp takes the second factor from a user who lost it, and ends the user's sessions."""
     LinkIdentity: _aio.UnaryUnaryMultiCallable[_user_pb2.LinkIdentityRequest, _user_pb2.LinkIdentityResponse]  # type: ignore[assignment]
     """LinkIdentity lets an identity at the identity provider log in as this user. One identity is linked to one user."""
     UnlinkIdentity: _aio.UnaryUnaryMultiCallable[_user_pb2.UnlinkIdentityRequest, _user_pb2.UnlinkIdentityResponse]  # type: ignore[assignment]
@@ -126,6 +130,14 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.ResetPasswordResponse, _abc.Awaitable[_user_pb2.ResetPasswordResponse]]:
         """ResetPassword gives a user a new password and ends the user's sessions."""
+
+    @_abc_1.abstractmethod
+    def ResetTotp(
+        self,
+        request: _user_pb2.ResetTotpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ResetTotpResponse, _abc.Awaitable[_user_pb2.ResetTotpResponse]]:
+        """ResetTotp takes the second factor from a user who lost it, and ends the user's sessions."""
 
     @_abc_1.abstractmethod
     def LinkIdentity(
