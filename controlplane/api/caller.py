@@ -1,6 +1,5 @@
 """Who calls and which call it is, for servicers."""
 
-from collections.abc import MutableMapping, MutableSequence
 from typing import Any
 
 from controlplane.api.convert import common
@@ -40,24 +39,8 @@ def idempotency_key(request: Any, *, unkept: str = "") -> IdempotencyKey | None:
         bare = type(request)()
         bare.CopyFrom(request)
         for path in unkept.split("|"):
-            _without_values(bare, path)
+            common.clear_values(bare, path)
         request = bare
     return common.idempotency_key(
         request, principal=principal().name, method=calls.current().method
     )
-
-
-def _without_values(message: Any, path: str) -> None:
-    *parents, last = path.split(".")
-    for parent in parents:
-        message = getattr(message, parent)
-    value = getattr(message, last)
-    if isinstance(value, MutableMapping):
-        # A map that is written to while it is walked is walked wrongly.
-        for name in list(value):
-            value[name] = ""
-    elif isinstance(value, MutableSequence):
-        for item in value:
-            item.ClearField("value")
-    else:
-        message.ClearField(last)

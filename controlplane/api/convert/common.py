@@ -1,7 +1,7 @@
 """What every noun's conversion needs: times, pages, idempotency keys, enums, states, events."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, MutableSequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol, TypeVar
@@ -48,6 +48,23 @@ def idempotency_key(request: Any, *, principal: str, method: str) -> Idempotency
         request_id=request.request_id.lower(),
         request_hash=digest,
     )
+
+
+def clear_values(message: Any, path: str) -> None:
+    """Take the values out of a field and leave the names: of a map, of items with a `key`; another field is cleared whole."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        message = getattr(message, parent)
+    value = getattr(message, last)
+    if isinstance(value, MutableMapping):
+        # A map that is written to while it is walked is walked wrongly.
+        for name in list(value):
+            value[name] = ""
+    elif isinstance(value, MutableSequence):
+        for item in value:
+            item.ClearField("value")
+    else:
+        message.ClearField(last)
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

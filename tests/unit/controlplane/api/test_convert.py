@@ -15,6 +15,8 @@ from skerry.platform.v1 import (
     error_pb2,
     log_pb2,
     state_pb2,
+    user_pb2,
+    variable_pb2,
 )
 
 from controlplane.api.convert import common
@@ -137,3 +139,19 @@ def test_a_deleted_resource_keeps_its_name_and_uid() -> None:
 
 def test_a_heartbeat_has_no_resource() -> None:
     assert not cluster_event(WatchEvent(EventType.HEARTBEAT, resume_token="r")).HasField("cluster")
+
+
+def test_what_can_be_guessed_is_taken_out_and_names_stay() -> None:
+    request = app_pb2.DeployAppRequest(app_id="web")
+    names = [f"N{number}" for number in range(200)]
+    for name in names:
+        request.bundle.variables[name] = "hunter2"
+    common.clear_values(request, "bundle.variables")
+    assert dict(request.bundle.variables) == dict.fromkeys(names, "")
+    secret = variable_pb2.VariableValue(key="A", value="hunter2", etag="e")
+    secrets = variable_pb2.SetSecretsRequest(secrets=[secret])
+    common.clear_values(secrets, "secrets")
+    assert list(secrets.secrets) == [variable_pb2.VariableValue(key="A", etag="e")]
+    user = user_pb2.CreateUserRequest(user_id="anne", password="hunter2")
+    common.clear_values(user, "password")
+    assert user == user_pb2.CreateUserRequest(user_id="anne")
