@@ -51,7 +51,7 @@ class Address:
             host = host[1:-1]
         elif ":" in host:
             raise ValueError(f"{text!r}: put an IPv6 address into brackets: [{host}]:{port}")
-        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - `:port` asks for all interfaces
+        return cls(host or "0.0.0.0", int(port))  # noqa: S104 - `:port` asks for all interfaces  # nosec B104
 
     @property
     def is_loopback(self) -> bool:
@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     api_key_file: Path | None = None
     """Its key, in PEM, not encrypted."""
 
-    agent_listen: Listen = Address("0.0.0.0", 7071)  # noqa: S104 - agents come from other machines
+    agent_listen: Listen = Address("0.0.0.0", 7071)  # noqa: S104 - agents come from other machines  # nosec B104
     """Where agents connect; always TLS with a certificate of the control plane's own CA."""
 
     agent_advertise_address: str = ""

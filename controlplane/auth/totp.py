@@ -68,4 +68,4 @@ def _recovery_code() -> str:
 
 def _totp(key: bytes) -> TOTP:
     # Authenticator apps know SHA-1 only; HMAC is not weakened by its collisions (RFC 6238 §1.2).
-    return TOTP(key, _DIGITS, SHA1(), STEP_SECONDS)  # noqa: S303
+    return TOTP(key, _DIGITS, SHA1(), STEP_SECONDS)  # noqa: S303  # nosec B303
