@@ -131,7 +131,12 @@ async def test_the_api_port_does_not_serve_agents(tmp_path: Path) -> None:
 
 
 async def test_who_calls_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
-    settings = {"calls_at_once": 5, "calls_per_second": 0.001, "unknown_calls_at_once": 3}
+    settings = {
+        "calls_at_once": 5,
+        "calls_per_second": 0.001,
+        "unknown_calls_at_once": 3,
+        "unknown_calls_per_second": 0.001,
+    }
     async with control_plane(tmp_path / "data", **settings) as plane:
         stub = plane.stub(server_pb2_grpc.ServerServiceStub)
         for _ in range(5):
