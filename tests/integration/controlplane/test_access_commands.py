@@ -222,3 +222,18 @@ async def test_a_second_factor_from_the_key_to_the_last_recovery_code(tmp_path: 
         for method in ("EnrollTotp", "ConfirmTotp", "ResetTotp"):
             assert method in entries
         assert not any(code in entries for code in codes)
+
+
+async def test_environments_are_protected_and_the_log_is_asked_for_a_time(tmp_path: Path) -> None:
+    async with control_plane(tmp_path / "data") as plane:
+        run = Shell(plane, tmp_path, "admin", plane.token).run
+        await run("cluster", "create", "home")
+        await run("project", "create", "shop")
+        words = ("--project", "shop", "-o", "json")
+        made = await run("env", "create", "prod", "--detach", "--protected", *words)
+        assert json.loads(made)["protected"]
+        await run("env", "update", "prod", "--project", "shop", "--unprotected")
+        assert not json.loads(await run("env", "get", "prod", *words))["protected"]
+        assert "--protected" in await run("env", "update", "prod", *words, fails=True)
+        assert "UpdateEnvironment" in await run("audit", "list", "--since", "1h")
+        assert "UpdateEnvironment" not in await run("audit", "list", "--until", "1h")

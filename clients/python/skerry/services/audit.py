@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator
+from datetime import datetime
 
 from grpc import aio
 
@@ -26,21 +27,29 @@ class Audit:
         actor: str = "",
         method: str = "",
         result: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
         page_size: int = 0,
     ) -> AsyncGenerator[audit_pb2.AuditEntry, None]:
-        """Entries, newest first; `result` may be `REFUSED`."""
+        """Entries, newest first; `result` may be `REFUSED`. `since` is part of the time, `until` is not."""
+
+        def request(token: str) -> audit_pb2.ListAuditEntriesRequest:
+            wanted = audit_pb2.ListAuditEntriesRequest(
+                parent=parent,
+                actor=actor,
+                method=method,
+                result=result,
+                page_size=page_size,
+                page_token=token,
+            )
+            if since is not None:
+                wanted.start_time.FromDatetime(since)
+            if until is not None:
+                wanted.end_time.FromDatetime(until)
+            return wanted
+
         return paging.each(
-            lambda token: self._calls.unary(
-                self._stub.ListAuditEntries,
-                audit_pb2.ListAuditEntriesRequest(
-                    parent=parent,
-                    actor=actor,
-                    method=method,
-                    result=result,
-                    page_size=page_size,
-                    page_token=token,
-                ),
-            ),
+            lambda token: self._calls.unary(self._stub.ListAuditEntries, request(token)),
             lambda page: page.entries,
         )
 

@@ -44,6 +44,7 @@ class Environments:
         *,
         cluster: str = "",
         display_name: str = "",
+        protected: bool = False,
         request_id: str | None = None,
     ) -> environment_pb2.CreateEnvironmentResponse:
         """Make an environment; the operation in the reply sets up its namespace.
@@ -55,9 +56,26 @@ class Environments:
             environment_id=environment_id,
             cluster=cluster,
             display_name=display_name,
+            protected=protected,
             request_id=request_id or self._calls.request_ids(),
         )
         return await self._calls.unary(self._stub.CreateEnvironment, request)
+
+    async def update(
+        self, name: str, *, display_name: str | None = None, protected: bool | None = None
+    ) -> environment_pb2.Environment:
+        """Change what is given."""
+        request = environment_pb2.UpdateEnvironmentRequest(
+            environment=environment_pb2.Environment(name=name),
+            request_id=self._calls.request_ids(),
+        )
+        if display_name is not None:
+            request.environment.display_name = display_name
+            request.update_mask.paths.append("display_name")
+        if protected is not None:
+            request.environment.protected = protected
+            request.update_mask.paths.append("protected")
+        return (await self._calls.unary(self._stub.UpdateEnvironment, request)).environment
 
     async def delete(
         self, name: str, *, force: bool = False, etag: str = "", request_id: str | None = None

@@ -10,6 +10,7 @@ import typer
 from google.protobuf.json_format import MessageToDict
 
 from skerry.cli.command import command, group
+from skerry.cli.durations import parse_since
 from skerry.cli.exit_codes import CliError
 from skerry.cli.output.access_tables import AccessTables
 from skerry.cli.run import Run
@@ -34,12 +35,23 @@ async def list_entries(
     actor: Annotated[str, typer.Option("--actor", metavar="NAME", help="Who.")] = "",
     method: Annotated[str, typer.Option("--method", help="What: DeployApp, Login …")] = "",
     result: Annotated[str, typer.Option("--result", help="OK, REFUSED, or a code.")] = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="From then on: 10m, 2h, or RFC 3339.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="TIME", help="Before then: 10m, 2h, or RFC 3339.")
+    ] = "",
     last: Annotated[int, typer.Option("--last", min=1, help="At most so many.")] = 100,
 ) -> None:
     """List entries, newest first."""
     found: list[audit_pb2.AuditEntry] = []
+    now = run.around.now()
+    begin = parse_since(since, now) if since else None
+    end = parse_since(until, now) if until else None
     async with run.client() as client:
-        entries = client.audit.list(on, actor=actor, method=method, result=result)
+        entries = client.audit.list(
+            on, actor=actor, method=method, result=result, since=begin, until=end
+        )
         async with contextlib.aclosing(entries):
             async for entry in entries:
                 found.append(entry)

@@ -9,6 +9,7 @@ import typer
 from skerry import errors, names
 from skerry.cli.command import command, group
 from skerry.cli.commands.cluster import full as cluster_name
+from skerry.cli.exit_codes import UsageError
 from skerry.cli.operations import wait_for
 from skerry.cli.options import Everywhere, Wait, Within, Yes
 from skerry.cli.output.tables import Tables
@@ -70,6 +71,10 @@ async def create_environment(
     display_name: Annotated[
         str, typer.Option("--display-name", metavar="TEXT", help="For people.")
     ] = "",
+    protected: Annotated[
+        bool,
+        typer.Option("--protected", help="Deploys and commands in it need a maintainer."),
+    ] = False,
     wait: Wait = True,
     within: Within = "2m",
 ) -> None:
@@ -80,6 +85,7 @@ async def create_environment(
             resource_id(name, "an environment", LONGEST_ID),
             cluster=cluster_name(cluster) if cluster else "",
             display_name=display_name,
+            protected=protected,
         )
         if wait and made.HasField("operation"):
             await wait_for(run, client, made.operation, within)
@@ -87,6 +93,35 @@ async def create_environment(
         run.out.structured(made.environment)
     project = run.settings.project.value
     run.out.say(f"Environment {name} is made. Next: skerry deploy --project {project} --env {name}")
+
+
+@command(
+    app,
+    "update",
+    examples="skerry env update prod --project shop --protected",
+)
+async def update_environment(
+    run: Run,
+    name: Name,
+    protected: Annotated[
+        bool | None,
+        typer.Option(
+            "--protected/--unprotected",
+            help="Whether deploys and commands in it need a maintainer.",
+        ),
+    ] = None,
+    display_name: Annotated[
+        str | None, typer.Option("--display-name", metavar="TEXT", help="For people.")
+    ] = None,
+) -> None:
+    """Change an environment."""
+    if protected is None and display_name is None:
+        raise UsageError("say what to change: --protected, --unprotected or --display-name")
+    async with run.client() as client:
+        await client.environments.update(
+            _full(run, name), display_name=display_name, protected=protected
+        )
+    run.out.say(f"Environment {name} is changed")
 
 
 @command(app, "link", examples="skerry env link prod blog/prod --project shop")
