@@ -5,6 +5,7 @@ import hashlib
 import structlog
 
 from controlplane.domain import agent_identity
+from controlplane.domain.audit import OK, AuditAction
 from controlplane.domain.clock import Clock
 from controlplane.domain.clusters import Enrolment, JoinToken
 from controlplane.domain.errors import JoinTokenExpired, JoinTokenInvalid, JoinTokenUsed
@@ -15,6 +16,7 @@ from controlplane.store.transaction import Transaction
 
 _log = structlog.get_logger(__name__)
 
+_METHOD = "skerry.agent.v1.EnrollmentService/Enroll"
 _AGAIN = "make a new one with `skerry cluster join-token`"
 
 
@@ -64,6 +66,11 @@ class EnrolmentService:
                 expire_time=signed.expire_time,
             )
             await tx.agent_identities.save(record)
+            action = AuditAction(
+                _METHOD, "", "", actor=f"{cluster.name}/agent", resource=str(cluster.name)
+            )
+            action.details = {"generation": str(generation)}
+            await tx.audit.append(action, OK)
             await tx.clusters.enrolled(cluster.uid, agent_version[:100], tx.now)
             await tx.clusters.note_connection_change(cluster.uid)
             now = tx.now

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from controlplane.domain.agent_identity import IdentityState
+from controlplane.domain.audit import AuditFilter
 from controlplane.domain.clusters import IdentityStatus
 from controlplane.domain.errors import (
     AgentNeverJoined,
@@ -223,3 +224,12 @@ async def test_an_agent_that_enrolled_before_authorities_were_kept_is_shown(worl
         database.execute("UPDATE agent_certificates SET authority = NULL, used_authority = NULL")
         database.commit()
     assert (await status(world)).used_authority == b""
+
+
+async def test_an_enrolment_is_in_the_audit_log(world: World) -> None:
+    await world.joined_cluster()
+    async with world.store.reading() as tx:
+        entries = (await tx.audit.page(AuditFilter(), PageRequest())).items
+    assert [(entry.actor, entry.resource, dict(entry.details)) for entry, _ in entries] == [
+        ("clusters/home/agent", "clusters/home", {"generation": "1"})
+    ]
