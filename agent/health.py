@@ -189,7 +189,7 @@ class HealthServer:
         host, _, port = self._address.rpartition(":")
         try:
             self._server = make_server(
-                host.strip("[]") or "0.0.0.0",  # noqa: S104 - `:port` asks for all interfaces
+                host.strip("[]") or "0.0.0.0",  # noqa: S104 - `:port` asks for all interfaces  # nosec B104
                 int(port),
                 self._serve,
                 server_class=_Server,

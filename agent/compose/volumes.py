@@ -74,7 +74,7 @@ class Volumes:
             self._tmpfs(pod, node.text, f"tmpfs-{index}", service)
         size = service.fields.size("shm_size")
         if size:
-            self._memory(pod, "shm", "/dev/shm", size)  # noqa: S108 - the container's, not ours
+            self._memory(pod, "shm", "/dev/shm", size)  # noqa: S108 - the container's, not ours  # nosec B108
         return pod
 
     def claims(self) -> list[Manifest]:
