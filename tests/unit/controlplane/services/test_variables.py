@@ -316,7 +316,7 @@ async def test_keys_change_beside_a_serving_control_plane(world: World) -> None:
     await put(world, PROD, B="2", secret=True)
     usage = await keys.usage()
     assert (usage[old].variables, usage[old].revisions, usage[new].total) == (1, 1, 1)
-    with pytest.raises(ResourceInUse, match="1 variables and 1 revisions"):
+    with pytest.raises(ResourceInUse, match="1 variables, 1 revisions"):
         await keys.retire(old)
     done = await keys.reencrypt()
     assert (done.values, done.broken) == (2, ())
