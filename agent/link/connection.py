@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 import structlog
 from skerry.agent.v1 import command_pb2, link_pb2, link_pb2_grpc, report_pb2
+from skerry.wire import capabilities
 from skerry.wire.connection import Connection, Role
 from skerry.wire.errors import MessageTooLarge, WireError
 from skerry.wire.limits import PROTOCOL_MAX, PROTOCOL_MIN
@@ -211,6 +212,7 @@ class AgentConnection:
         hello = link_pb2.Hello(
             protocol_min=PROTOCOL_MIN,
             protocol_max=PROTOCOL_MAX,
+            capabilities=capabilities.OF_AGENT,
             agent_version=self._agent_version,
             boot_id=self._boot_id,
             last_command_seq=self._commands.last_seq,
@@ -226,7 +228,12 @@ class AgentConnection:
             return
         session.set_timer()
         self._connected_at = session.now()
-        log.info("link_up", cluster=welcome.cluster, epoch=welcome.epoch)
+        log.info(
+            "link_up",
+            cluster=welcome.cluster,
+            epoch=welcome.epoch,
+            control_plane_can=capabilities.named(welcome.capabilities),
+        )
         if welcome.HasField("renewal"):
             self._renewer.answered(welcome.renewal)
         self._renewer.attach(self)

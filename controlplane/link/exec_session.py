@@ -38,7 +38,7 @@ _CANCELLED, _UNIMPLEMENTED = 1, 12
 class AgentExecSession:
     """A command running in a container. `open_` raises AgentOffline while the agent is away.
 
-    `keep_seconds` is how long it waits for the agent to come back.
+    Without a `name` the agent keeps nothing over a cut. `keep_seconds` is how long it waits for the agent to come back.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class AgentExecSession:
         self._received = 0
         self._lost = 0
         self._running = False
-        # Until the agent has said something, it may be one that keeps sessions or an older one.
-        self._resumable = True
+        # Until the agent has said for this one: it may be set not to keep sessions.
+        self._resumable = bool(name)
         self._pending: list[ExecEvent] = []
         self._resuming = asyncio.Lock()
         self._sending = asyncio.Lock()
@@ -152,7 +152,7 @@ class AgentExecSession:
         return None  # a newer agent's kind
 
     def _runs(self, running: stream_pb2.ExecRunning) -> ExecEvent | None:
-        self._resumable = running.resumable
+        self._resumable = bool(self._name) and running.resumable
         if self._running:
             return None
         self._running = True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from skerry.agent.v1 import link_pb2, stream_pb2
+from skerry.wire import capabilities
 from skerry.wire.claims import Claims
 from skerry.wire.errors import ConnectionRefused, MessageTooLarge, TooManyStreams
 from skerry.wire.session import LinkStream
@@ -88,7 +89,9 @@ class AgentRegistry:
 
     async def open_exec(self, cluster_uid: str, request: ExecRequest) -> AgentExecSession:
         """Run a command; returns once the stream is open, before the command runs."""
-        name = self._new_session_name()
+        # An agent that cannot go on after a cut is told of no session; then a cut ends the command at once, and says so.
+        keeps = self._can(cluster_uid, capabilities.RESUME_EXEC)
+        name = self._new_session_name() if keeps else ""
         open_ = link_pb2.Open(
             lane=link_pb2.LANE_INTERACTIVE,
             deadline_ms=_EXEC_ANSWER_MS,
@@ -183,6 +186,10 @@ class AgentRegistry:
         self._sessions.release(session.cluster_uid, session)
         if not self._sessions:
             self._empty.set()
+
+    def _can(self, cluster_uid: str, capability: str) -> bool:
+        session = self._sessions.get(cluster_uid)
+        return session is not None and session.can(capability)
 
     def _open(self, cluster_uid: str, open_: link_pb2.Open) -> LinkStream:
         session = self._sessions.get(cluster_uid)

@@ -7,13 +7,14 @@ commands and the cluster goes to its `courier`.
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from skerry.agent.v1 import link_pb2
+from skerry.wire import capabilities
 from skerry.wire.connection import Connection, Role
 from skerry.wire.errors import PeerSilentError, ProtocolError, WireError
 from skerry.wire.limits import PROTOCOL_MAX, PROTOCOL_MIN, Limits
@@ -33,8 +34,6 @@ from controlplane.link.renewals import Renewals
 log = structlog.get_logger(__name__)
 
 _FLUSH_SECONDS = 2.0
-_CAPABILITIES = 32
-_NAME_LENGTH = 64
 
 
 class Directory(Protocol):
@@ -151,6 +150,10 @@ class AgentSession:
         stream = self.wire.open(open_)
         self._kinds[stream.id] = open_.WhichOneof("kind") or "other"
         return stream
+
+    def can(self, capability: str) -> bool:
+        """Whether the agent named this capability (`skerry.wire.capabilities`)."""
+        return capability in self._capabilities
 
     def note_refused_open(self) -> None:
         """A stream was not opened, because of a limit."""
@@ -288,7 +291,7 @@ class AgentSession:
             await self._sessions.disconnected(identity.cluster_uid, self.epoch, self._parting)
             return None
         self._protocol = min(hello.protocol_max, PROTOCOL_MAX)
-        self._capabilities = _known_as(hello.capabilities)
+        self._capabilities = capabilities.named(hello.capabilities)
         self._connect_time = self._clock.now()
         welcome = link_pb2.Welcome(
             protocol=self._protocol,
@@ -297,6 +300,7 @@ class AgentSession:
             now=self._now(),
             ping_interval_ms=round(self._ping_seconds * 1000),
             cluster=str(identity.cluster),
+            capabilities=capabilities.OF_CONTROL_PLANE,
             renewal=renewal,
         )
         self.wire.connection.send_control(link_pb2.Frame(welcome=welcome))
@@ -441,11 +445,6 @@ class AgentSession:
         timestamp = Timestamp()
         timestamp.FromDatetime(self._clock.now())
         return timestamp
-
-
-def _known_as(capabilities: Sequence[str]) -> tuple[str, ...]:
-    """What the agent says it can do, bounded: it is kept and shown."""
-    return tuple(sorted({name[:_NAME_LENGTH] for name in capabilities[:_CAPABILITIES]}))
 
 
 def _lanes(traffic: Traffic) -> tuple[tuple[str, int, int], ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from skerry.agent.v1 import command_pb2
+from skerry.wire import capabilities
 from skerry.wire.join_token import JoinToken
 
 from agent.link import EnrolmentError, IdentityStore, LinkRefused, LinkState, enrol
@@ -42,6 +43,7 @@ async def test_an_agent_connects_and_is_seen(plane: Plane, agents: Agents) -> No
     sample = plane.registry.link(UID)
     assert sample is not None
     assert (sample.epoch, sample.protocol, sample.streams) == (1, 1, {})
+    assert sample.capabilities == capabilities.OF_AGENT
     assert sample.smoothed_round_trip is not None
     assert sample.received_bytes > 0
     assert sample.sent_bytes > 0

@@ -9,9 +9,12 @@ import asyncio
 
 import grpc
 import grpc.aio
+import pytest
 from skerry.agent.v1 import link_pb2
 
+from controlplane.domain.errors import AgentOffline
 from controlplane.domain.logs import LogsRequest
+from controlplane.domain.terminals import ExecRequest, WindowSize
 from tests.integration.link.conftest import UID, Plane, new_identity, until
 
 CONNECT = "/skerry.agent.v1.LinkService/Connect"
@@ -99,6 +102,17 @@ async def test_an_agent_of_the_first_release_is_served(plane: Plane) -> None:
             await until(lambda: not _streams(plane), "the end of the stream")
             assert plane.registry.is_connected(UID)
             del stream
+
+            # It named no capability: a command gets no session that it would have to keep over a cut, and nobody waits for it.
+            terminal = await plane.registry.open_exec(
+                UID, ExecRequest("ns", "web", "api", "", ("sh",), True, True, WindowSize(24, 80))
+            )
+            await until(lambda: len(agent.of("open")) == 2, "the command")
+            assert agent.of("open")[1].open.exec.session == ""
+            call.cancel()
+            with pytest.raises(AgentOffline):
+                await terminal.receive()
+            assert len(agent.of("open")) == 2
         finally:
             call.cancel()
             listening.cancel()

@@ -28,19 +28,19 @@ from skerry.agent.v1 import report_pb2 as skerry_dot_agent_dot_v1_dot_report__pb
 from skerry.agent.v1 import stream_pb2 as skerry_dot_agent_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1askerry/agent/v1/link.proto\x12\x0fskerry.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/agent/v1/command.proto\x1a\x1cskerry/agent/v1/report.proto\x1a\x1cskerry/agent/v1/stream.proto\"8\n\x0e\x43onnectRequest\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.skerry.agent.v1.Frame\"9\n\x0f\x43onnectResponse\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.skerry.agent.v1.Frame\"\xf1\x08\n\x05\x46rame\x12\x11\n\tstream_id\x18\x01 \x01(\x04\x12/\n\tchallenge\x18\x02 \x01(\x0b\x32\x1a.skerry.agent.v1.ChallengeH\x00\x12\'\n\x05hello\x18\x03 \x01(\x0b\x32\x16.skerry.agent.v1.HelloH\x00\x12+\n\x07welcome\x18\x04 \x01(\x0b\x32\x18.skerry.agent.v1.WelcomeH\x00\x12%\n\x04open\x18\x05 \x01(\x0b\x32\x15.skerry.agent.v1.OpenH\x00\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x15.skerry.agent.v1.DataH\x00\x12)\n\x06\x63redit\x18\x07 \x01(\x0b\x32\x17.skerry.agent.v1.CreditH\x00\x12\'\n\x05reset\x18\x08 \x01(\x0b\x32\x16.skerry.agent.v1.ResetH\x00\x12+\n\x07\x63ommand\x18\t \x01(\x0b\x32\x18.skerry.agent.v1.CommandH\x00\x12\x32\n\x0b\x63ommand_ack\x18\n \x01(\x0b\x32\x1b.skerry.agent.v1.CommandAckH\x00\x12<\n\x10\x63ommand_progress\x18\x0b \x01(\x0b\x32 .skerry.agent.v1.CommandProgressH\x00\x12\x38\n\x0e\x63ommand_result\x18\x0c \x01(\x0b\x32\x1e.skerry.agent.v1.CommandResultH\x00\x12\x30\n\nresult_ack\x18\r \x01(\x0b\x32\x1a.skerry.agent.v1.ResultAckH\x00\x12\x38\n\x0e\x63ommand_cancel\x18\x0e \x01(\x0b\x32\x1e.skerry.agent.v1.CommandCancelH\x00\x12)\n\x06report\x18\x0f \x01(\x0b\x32\x17.skerry.agent.v1.ReportH\x00\x12%\n\x04ping\x18\x10 \x01(\x0b\x32\x15.skerry.agent.v1.PingH\x00\x12%\n\x04pong\x18\x11 \x01(\x0b\x32\x15.skerry.agent.v1.PongH\x00\x12*\n\x07go_away\x18\x12 \x01(\x0b\x32\x17.skerry.agent.v1.GoAwayH\x00\x12\x34\n\x0csync_streams\x18\x13 \x01(\x0b\x32\x1c.skerry.agent.v1.SyncStreamsH\x00\x12\x30\n\nreport_ack\x18\x14 \x01(\x0b\x32\x1a.skerry.agent.v1.ReportAckH\x00\x12\x36\n\rrenew_request\x18\x1e \x01(\x0b\x32\x1d.skerry.agent.v1.RenewRequestH\x00\x12\x34\n\x0crenew_result\x18\x1f \x01(\x0b\x32\x1c.skerry.agent.v1.RenewResultH\x00\x12\x34\n\x0crenew_stored\x18  \x01(\x0b\x32\x1c.skerry.agent.v1.RenewStoredH\x00\x12.\n\trenew_now\x18! \x01(\x0b\x32\x19.skerry.agent.v1.RenewNowH\x00\x42\x06\n\x04kind\"C\n\tChallenge\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\'\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe3\x01\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12\x15\n\ragent_version\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x18\n\x10last_command_seq\x18\x06 \x01(\x04\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\x0c\x12\x11\n\tsignature\x18\x08 \x01(\x0c\x12.\n\x07renewal\x18\x14 \x01(\x0b\x32\x1d.skerry.agent.v1.RenewRequest\"\xd6\x01\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\'\n\x06limits\x18\x03 \x01(\x0b\x32\x17.skerry.agent.v1.Limits\x12\'\n\x03now\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10ping_interval_ms\x18\x05 \x01(\r\x12\x0f\n\x07\x63luster\x18\x06 \x01(\t\x12-\n\x07renewal\x18\x14 \x01(\x0b\x32\x1c.skerry.agent.v1.RenewResult\"/\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\x12\x12\n\ngeneration\x18\x02 \x01(\x04\"w\n\x0bRenewResult\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63\x61_certificates\x18\x02 \x03(\x0c\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12&\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x17.skerry.agent.v1.Status\"!\n\x0bRenewStored\x12\x12\n\ngeneration\x18\x01 \x01(\x04\"\x1a\n\x08RenewNow\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xa5\x01\n\x06Limits\x12\x13\n\x0bmax_streams\x18\x01 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x1d\n\x15initial_stream_credit\x18\x04 \x01(\r\x12\x19\n\x11\x63onnection_credit\x18\x05 \x01(\r\x12\x18\n\x10opens_per_second\x18\x06 \x01(\r\"\xf8\x02\n\x04Open\x12#\n\x04lane\x18\x01 \x01(\x0e\x32\x15.skerry.agent.v1.Lane\x12\x0e\n\x06\x63redit\x18\x02 \x01(\x04\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x03 \x01(\r\x12)\n\x04logs\x18\x04 \x01(\x0b\x32\x19.skerry.agent.v1.OpenLogsH\x00\x12)\n\x04\x65xec\x18\x05 \x01(\x0b\x32\x19.skerry.agent.v1.OpenExecH\x00\x12)\n\x04plan\x18\x06 \x01(\x0b\x32\x19.skerry.agent.v1.OpenPlanH\x00\x12+\n\x05\x63heck\x18\x07 \x01(\x0b\x32\x1a.skerry.agent.v1.OpenCheckH\x00\x12<\n\x0e\x63ompose_schema\x18\x08 \x01(\x0b\x32\".skerry.agent.v1.OpenComposeSchemaH\x00\x12\x32\n\x0bresume_exec\x18\t \x01(\x0b\x32\x1b.skerry.agent.v1.ResumeExecH\x00\x42\x06\n\x04kind\"_\n\x04\x44\x61ta\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12)\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.skerry.agent.v1.Channel\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0b\n\x03\x66in\x18\x04 \x01(\x08\"\x1c\n\x06\x43redit\x12\x12\n\nmax_offset\x18\x01 \x01(\x04\"0\n\x05Reset\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.skerry.agent.v1.Status\"7\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"#\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07sent_us\x18\x02 \x01(\x04\"#\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07sent_us\x18\x02 \x01(\x04\"|\n\x06GoAway\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.skerry.agent.v1.GoAwayReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x18\n\x10reconnect_min_ms\x18\x03 \x01(\r\x12\x18\n\x10reconnect_max_ms\x18\x04 \x01(\r\"!\n\x0bSyncStreams\x12\x12\n\nstream_ids\x18\x01 \x03(\x04*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x14\n\x10LANE_INTERACTIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02*r\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_STDIN\x10\x01\x12\x12\n\x0e\x43HANNEL_STDOUT\x10\x02\x12\x12\n\x0e\x43HANNEL_STDERR\x10\x03\x12\x13\n\x0f\x43HANNEL_CONTROL\x10\x04*\x8e\x02\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GO_AWAY_REASON_DRAINING\x10\x01\x12\x1d\n\x19GO_AWAY_REASON_SUPERSEDED\x10\x02\x12\x1a\n\x16GO_AWAY_REASON_REVOKED\x10\x03\x12\x1f\n\x1bGO_AWAY_REASON_INCOMPATIBLE\x10\x04\x12\"\n\x1eGO_AWAY_REASON_UNAUTHENTICATED\x10\x05\x12!\n\x1dGO_AWAY_REASON_PROTOCOL_ERROR\x10\x06\x12\x1e\n\x1aGO_AWAY_REASON_RETRY_AFTER\x10\x07\x32_\n\x0bLinkService\x12P\n\x07\x43onnect\x12\x1f.skerry.agent.v1.ConnectRequest\x1a .skerry.agent.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1askerry/agent/v1/link.proto\x12\x0fskerry.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dskerry/agent/v1/command.proto\x1a\x1cskerry/agent/v1/report.proto\x1a\x1cskerry/agent/v1/stream.proto\"8\n\x0e\x43onnectRequest\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.skerry.agent.v1.Frame\"9\n\x0f\x43onnectResponse\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.skerry.agent.v1.Frame\"\xf1\x08\n\x05\x46rame\x12\x11\n\tstream_id\x18\x01 \x01(\x04\x12/\n\tchallenge\x18\x02 \x01(\x0b\x32\x1a.skerry.agent.v1.ChallengeH\x00\x12\'\n\x05hello\x18\x03 \x01(\x0b\x32\x16.skerry.agent.v1.HelloH\x00\x12+\n\x07welcome\x18\x04 \x01(\x0b\x32\x18.skerry.agent.v1.WelcomeH\x00\x12%\n\x04open\x18\x05 \x01(\x0b\x32\x15.skerry.agent.v1.OpenH\x00\x12%\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x15.skerry.agent.v1.DataH\x00\x12)\n\x06\x63redit\x18\x07 \x01(\x0b\x32\x17.skerry.agent.v1.CreditH\x00\x12\'\n\x05reset\x18\x08 \x01(\x0b\x32\x16.skerry.agent.v1.ResetH\x00\x12+\n\x07\x63ommand\x18\t \x01(\x0b\x32\x18.skerry.agent.v1.CommandH\x00\x12\x32\n\x0b\x63ommand_ack\x18\n \x01(\x0b\x32\x1b.skerry.agent.v1.CommandAckH\x00\x12<\n\x10\x63ommand_progress\x18\x0b \x01(\x0b\x32 .skerry.agent.v1.CommandProgressH\x00\x12\x38\n\x0e\x63ommand_result\x18\x0c \x01(\x0b\x32\x1e.skerry.agent.v1.CommandResultH\x00\x12\x30\n\nresult_ack\x18\r \x01(\x0b\x32\x1a.skerry.agent.v1.ResultAckH\x00\x12\x38\n\x0e\x63ommand_cancel\x18\x0e \x01(\x0b\x32\x1e.skerry.agent.v1.CommandCancelH\x00\x12)\n\x06report\x18\x0f \x01(\x0b\x32\x17.skerry.agent.v1.ReportH\x00\x12%\n\x04ping\x18\x10 \x01(\x0b\x32\x15.skerry.agent.v1.PingH\x00\x12%\n\x04pong\x18\x11 \x01(\x0b\x32\x15.skerry.agent.v1.PongH\x00\x12*\n\x07go_away\x18\x12 \x01(\x0b\x32\x17.skerry.agent.v1.GoAwayH\x00\x12\x34\n\x0csync_streams\x18\x13 \x01(\x0b\x32\x1c.skerry.agent.v1.SyncStreamsH\x00\x12\x30\n\nreport_ack\x18\x14 \x01(\x0b\x32\x1a.skerry.agent.v1.ReportAckH\x00\x12\x36\n\rrenew_request\x18\x1e \x01(\x0b\x32\x1d.skerry.agent.v1.RenewRequestH\x00\x12\x34\n\x0crenew_result\x18\x1f \x01(\x0b\x32\x1c.skerry.agent.v1.RenewResultH\x00\x12\x34\n\x0crenew_stored\x18  \x01(\x0b\x32\x1c.skerry.agent.v1.RenewStoredH\x00\x12.\n\trenew_now\x18! \x01(\x0b\x32\x19.skerry.agent.v1.RenewNowH\x00\x42\x06\n\x04kind\"C\n\tChallenge\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\'\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe3\x01\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\x14\n\x0c\x63\x61pabilities\x18\x03 \x03(\t\x12\x15\n\ragent_version\x18\x04 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\x12\x18\n\x10last_command_seq\x18\x06 \x01(\x04\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\x0c\x12\x11\n\tsignature\x18\x08 \x01(\x0c\x12.\n\x07renewal\x18\x14 \x01(\x0b\x32\x1d.skerry.agent.v1.RenewRequest\"\xec\x01\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\'\n\x06limits\x18\x03 \x01(\x0b\x32\x17.skerry.agent.v1.Limits\x12\'\n\x03now\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10ping_interval_ms\x18\x05 \x01(\r\x12\x0f\n\x07\x63luster\x18\x06 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x07 \x03(\t\x12-\n\x07renewal\x18\x14 \x01(\x0b\x32\x1c.skerry.agent.v1.RenewResult\"/\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\x12\x12\n\ngeneration\x18\x02 \x01(\x04\"w\n\x0bRenewResult\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x17\n\x0f\x63\x61_certificates\x18\x02 \x03(\x0c\x12\x12\n\ngeneration\x18\x03 \x01(\x04\x12&\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x17.skerry.agent.v1.Status\"!\n\x0bRenewStored\x12\x12\n\ngeneration\x18\x01 \x01(\x04\"\x1a\n\x08RenewNow\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\xa5\x01\n\x06Limits\x12\x13\n\x0bmax_streams\x18\x01 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\r\x12\x1d\n\x15initial_stream_credit\x18\x04 \x01(\r\x12\x19\n\x11\x63onnection_credit\x18\x05 \x01(\r\x12\x18\n\x10opens_per_second\x18\x06 \x01(\r\"\xf8\x02\n\x04Open\x12#\n\x04lane\x18\x01 \x01(\x0e\x32\x15.skerry.agent.v1.Lane\x12\x0e\n\x06\x63redit\x18\x02 \x01(\x04\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x03 \x01(\r\x12)\n\x04logs\x18\x04 \x01(\x0b\x32\x19.skerry.agent.v1.OpenLogsH\x00\x12)\n\x04\x65xec\x18\x05 \x01(\x0b\x32\x19.skerry.agent.v1.OpenExecH\x00\x12)\n\x04plan\x18\x06 \x01(\x0b\x32\x19.skerry.agent.v1.OpenPlanH\x00\x12+\n\x05\x63heck\x18\x07 \x01(\x0b\x32\x1a.skerry.agent.v1.OpenCheckH\x00\x12<\n\x0e\x63ompose_schema\x18\x08 \x01(\x0b\x32\".skerry.agent.v1.OpenComposeSchemaH\x00\x12\x32\n\x0bresume_exec\x18\t \x01(\x0b\x32\x1b.skerry.agent.v1.ResumeExecH\x00\x42\x06\n\x04kind\"_\n\x04\x44\x61ta\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12)\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x18.skerry.agent.v1.Channel\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0b\n\x03\x66in\x18\x04 \x01(\x08\"\x1c\n\x06\x43redit\x12\x12\n\nmax_offset\x18\x01 \x01(\x04\"0\n\x05Reset\x12\'\n\x06status\x18\x01 \x01(\x0b\x32\x17.skerry.agent.v1.Status\"7\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"#\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07sent_us\x18\x02 \x01(\x04\"#\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07sent_us\x18\x02 \x01(\x04\"|\n\x06GoAway\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.skerry.agent.v1.GoAwayReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x18\n\x10reconnect_min_ms\x18\x03 \x01(\r\x12\x18\n\x10reconnect_max_ms\x18\x04 \x01(\r\"!\n\x0bSyncStreams\x12\x12\n\nstream_ids\x18\x01 \x03(\x04*A\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x14\n\x10LANE_INTERACTIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02*r\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x11\n\rCHANNEL_STDIN\x10\x01\x12\x12\n\x0e\x43HANNEL_STDOUT\x10\x02\x12\x12\n\x0e\x43HANNEL_STDERR\x10\x03\x12\x13\n\x0f\x43HANNEL_CONTROL\x10\x04*\x8e\x02\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GO_AWAY_REASON_DRAINING\x10\x01\x12\x1d\n\x19GO_AWAY_REASON_SUPERSEDED\x10\x02\x12\x1a\n\x16GO_AWAY_REASON_REVOKED\x10\x03\x12\x1f\n\x1bGO_AWAY_REASON_INCOMPATIBLE\x10\x04\x12\"\n\x1eGO_AWAY_REASON_UNAUTHENTICATED\x10\x05\x12!\n\x1dGO_AWAY_REASON_PROTOCOL_ERROR\x10\x06\x12\x1e\n\x1aGO_AWAY_REASON_RETRY_AFTER\x10\x07\x32_\n\x0bLinkService\x12P\n\x07\x43onnect\x12\x1f.skerry.agent.v1.ConnectRequest\x1a .skerry.agent.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skerry.agent.v1.link_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LANE']._serialized_start=3193
-  _globals['_LANE']._serialized_end=3258
-  _globals['_CHANNEL']._serialized_start=3260
-  _globals['_CHANNEL']._serialized_end=3374
-  _globals['_GOAWAYREASON']._serialized_start=3377
-  _globals['_GOAWAYREASON']._serialized_end=3647
+  _globals['_LANE']._serialized_start=3215
+  _globals['_LANE']._serialized_end=3280
+  _globals['_CHANNEL']._serialized_start=3282
+  _globals['_CHANNEL']._serialized_end=3396
+  _globals['_GOAWAYREASON']._serialized_start=3399
+  _globals['_GOAWAYREASON']._serialized_end=3669
   _globals['_CONNECTREQUEST']._serialized_start=171
   _globals['_CONNECTREQUEST']._serialized_end=227
   _globals['_CONNECTRESPONSE']._serialized_start=229
@@ -52,35 +52,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_start=1498
   _globals['_HELLO']._serialized_end=1725
   _globals['_WELCOME']._serialized_start=1728
-  _globals['_WELCOME']._serialized_end=1942
-  _globals['_RENEWREQUEST']._serialized_start=1944
-  _globals['_RENEWREQUEST']._serialized_end=1991
-  _globals['_RENEWRESULT']._serialized_start=1993
-  _globals['_RENEWRESULT']._serialized_end=2112
-  _globals['_RENEWSTORED']._serialized_start=2114
-  _globals['_RENEWSTORED']._serialized_end=2147
-  _globals['_RENEWNOW']._serialized_start=2149
-  _globals['_RENEWNOW']._serialized_end=2175
-  _globals['_LIMITS']._serialized_start=2178
-  _globals['_LIMITS']._serialized_end=2343
-  _globals['_OPEN']._serialized_start=2346
-  _globals['_OPEN']._serialized_end=2722
-  _globals['_DATA']._serialized_start=2724
-  _globals['_DATA']._serialized_end=2819
-  _globals['_CREDIT']._serialized_start=2821
-  _globals['_CREDIT']._serialized_end=2849
-  _globals['_RESET']._serialized_start=2851
-  _globals['_RESET']._serialized_end=2899
-  _globals['_STATUS']._serialized_start=2901
-  _globals['_STATUS']._serialized_end=2956
-  _globals['_PING']._serialized_start=2958
-  _globals['_PING']._serialized_end=2993
-  _globals['_PONG']._serialized_start=2995
-  _globals['_PONG']._serialized_end=3030
-  _globals['_GOAWAY']._serialized_start=3032
-  _globals['_GOAWAY']._serialized_end=3156
-  _globals['_SYNCSTREAMS']._serialized_start=3158
-  _globals['_SYNCSTREAMS']._serialized_end=3191
-  _globals['_LINKSERVICE']._serialized_start=3649
-  _globals['_LINKSERVICE']._serialized_end=3744
+  _globals['_WELCOME']._serialized_end=1964
+  _globals['_RENEWREQUEST']._serialized_start=1966
+  _globals['_RENEWREQUEST']._serialized_end=2013
+  _globals['_RENEWRESULT']._serialized_start=2015
+  _globals['_RENEWRESULT']._serialized_end=2134
+  _globals['_RENEWSTORED']._serialized_start=2136
+  _globals['_RENEWSTORED']._serialized_end=2169
+  _globals['_RENEWNOW']._serialized_start=2171
+  _globals['_RENEWNOW']._serialized_end=2197
+  _globals['_LIMITS']._serialized_start=2200
+  _globals['_LIMITS']._serialized_end=2365
+  _globals['_OPEN']._serialized_start=2368
+  _globals['_OPEN']._serialized_end=2744
+  _globals['_DATA']._serialized_start=2746
+  _globals['_DATA']._serialized_end=2841
+  _globals['_CREDIT']._serialized_start=2843
+  _globals['_CREDIT']._serialized_end=2871
+  _globals['_RESET']._serialized_start=2873
+  _globals['_RESET']._serialized_end=2921
+  _globals['_STATUS']._serialized_start=2923
+  _globals['_STATUS']._serialized_end=2978
+  _globals['_PING']._serialized_start=2980
+  _globals['_PING']._serialized_end=3015
+  _globals['_PONG']._serialized_start=3017
+  _globals['_PONG']._serialized_end=3052
+  _globals['_GOAWAY']._serialized_start=3054
+  _globals['_GOAWAY']._serialized_end=3178
+  _globals['_SYNCSTREAMS']._serialized_start=3180
+  _globals['_SYNCSTREAMS']._serialized_end=3213
+  _globals['_LINKSERVICE']._serialized_start=3671
+  _globals['_LINKSERVICE']._serialized_end=3766
 # @@protoc_insertion_point(module_scope)

@@ -392,7 +392,7 @@ class Hello(_message.Message):
     """Signature (ECDSA P-256, SHA-256) with the certificate's key over `skerry-link-v1` followed by the nonce."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional abilities, by name."""
+        """Optional abilities, by name: what is not named here is not asked of this agent. At most 32, of 64 characters."""
 
     @_builtins.property
     def renewal(self) -> Global___RenewRequest:
@@ -431,6 +431,7 @@ class Welcome(_message.Message):
     NOW_FIELD_NUMBER: _builtins.int
     PING_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
     RENEWAL_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """The protocol version chosen."""
@@ -449,6 +450,10 @@ class Welcome(_message.Message):
         """The control plane's clock."""
 
     @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional abilities of the control plane, by name, as in Hello."""
+
+    @_builtins.property
     def renewal(self) -> Global___RenewResult:
         """The answer to `Hello.renewal`."""
 
@@ -461,11 +466,12 @@ class Welcome(_message.Message):
         now: _timestamp_pb2.Timestamp | None = ...,
         ping_interval_ms: _builtins.int = ...,
         cluster: _builtins.str = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
         renewal: Global___RenewResult | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "now", b"now", "renewal", b"renewal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "limits", b"limits", "now", b"now", "ping_interval_ms", b"ping_interval_ms", "protocol", b"protocol", "renewal", b"renewal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "cluster", b"cluster", "epoch", b"epoch", "limits", b"limits", "now", b"now", "ping_interval_ms", b"ping_interval_ms", "protocol", b"protocol", "renewal", b"renewal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
