@@ -37,37 +37,55 @@ for loader in /lib64/ld-linux*.so.* /lib/ld-linux*.so.* /lib/ld-musl-*.so.*; do
 done
 [ -e env ] || cp busybox env
 """
-# Arguments: the group that owns the volumes or "", then for each volume: the folder in the image,
-# where the volume is mounted, the folder in the volume. A folder with anything in it is the
-# service's, unless a copy was cut off, which leaves its marker and is done again. The lock keeps
-# replicas and other services from copying at once (not every busybox has flock); one that shows no
-# beat for half a minute, or is this pod's own, belongs to a container that is gone.
+_BEATS = 30
+# Arguments: the group that owns the volumes or "", the beats after which a lock is stale, then for
+# each volume: the folder in the image, where the volume is mounted, the folder in the volume. A
+# folder with anything in it is the service's, unless a copy was cut off, which leaves its marker and
+# is done again. The lock keeps replicas and other services from copying at once (not every busybox
+# has flock). In it lies a file named after its owner, touched every second. One that is not belongs
+# to a container that is gone: whoever gives it his own name has the lock, and only one of all that
+# try can. An owner that was only slow neither makes its file anew nor removes another's.
 _COPY = f"""\
 run() {{ {_TOOLS}/env {_TOOLS}/busybox "$@"; }}
 filled() {{
   [ ! -e "$lock" ] && [ ! -e "$unfinished" ] && [ -n "$(run ls -A "$to" 2>/dev/null | run grep -vx lost+found)" ]
 }}
-me=$(run hostname)
-group=$1
-shift
+acquire() {{
+  if run mkdir "$lock" 2>/dev/null; then
+    run touch "$lock/$me" || return 1
+  else
+    now=$(run stat -c '%n %Y' "$lock"/* 2>/dev/null | run head -n 1)
+    if [ "$now" != "$seen" ]; then seen=$now same=0; fi
+    same=$((same + 1))
+    [ "$same" -gt "$beats" ] || return 1
+    same=0
+    if [ -z "$now" ]; then run rmdir "$lock" 2>/dev/null; return 1; fi
+    run mv "${{now% *}}" "$lock/$me" 2>/dev/null || return 1
+  fi
+  [ "$(run ls "$lock")" != "$me" ] || return 0
+  run rm -f "$lock/$me"
+  return 1
+}}
+release() {{
+  [ -n "$beating" ] || return 0
+  kill "$beating" 2>/dev/null || true
+  wait "$beating" 2>/dev/null || true
+  beating=
+  if run rm "$lock/$me" 2>/dev/null; then run rmdir "$lock" 2>/dev/null || true; fi
+}}
+read -r me </proc/sys/kernel/random/uuid
+beating=
+trap release EXIT
+group=$1 beats=$2
+shift 2
 while [ "$#" -gt 0 ]; do
   from=$1 to=$2/$3 lock=$2/.skerry-copying unfinished=$2/.skerry-unfinished
   shift 3
   [ -d "$from" ] && ! filled || continue
   seen= same=0
-  until run mkdir "$lock" 2>/dev/null; do
-    [ "$(run cat "$lock/owner" 2>/dev/null)" != "$me" ] || break
-    beat=$(run cat "$lock/beat" 2>/dev/null) || true
-    if [ "$beat" = "$seen" ]; then same=$((same + 1)); else seen=$beat same=0; fi
-    if [ "$same" -ge 30 ]; then
-      if run mv "$lock" "$lock.$me" 2>/dev/null; then run rm -rf "$lock.$me"; fi
-      same=0
-    fi
-    run sleep 1
-  done
-  echo "$me" >"$lock/owner"
-  while :; do same=$((same + 1)); echo "$me $same" >"$lock/beat"; run sleep 1; done &
-  beats=$!
+  until acquire; do run sleep 1; done
+  while [ -e "$lock/$me" ]; do run touch -c "$lock/$me"; run sleep 1; done &
+  beating=$!
   run mkdir -p "$to"
   if [ -e "$unfinished" ] || [ -z "$(run ls -A "$to" | run grep -vx -e lost+found -e .skerry-copying)" ]; then
     : >"$unfinished"
@@ -78,9 +96,7 @@ while [ "$#" -gt 0 ]; do
     fi
     run rm -f "$unfinished"
   fi
-  kill "$beats"
-  wait "$beats" 2>/dev/null || true
-  run rm -rf "$lock"
+  release
 done
 """
 _EMPTY: dict[str, tuple[str, ...]] = {
@@ -136,7 +152,7 @@ def copy_container(
     It runs as root to keep the owners of the files, with the rights for that alone. `main` is the
     service's own container; `group` owns the pod's volumes.
     """
-    words = ["" if group is None else str(group)]
+    words = ["" if group is None else str(group), str(_BEATS)]
     mounts: list[dict[str, Any]] = [{"name": TOOLS_VOLUME, "mountPath": _TOOLS, "readOnly": True}]
     for index, copy in enumerate(copies):
         place = f"{_FOLDER}/{index}"

@@ -56,7 +56,7 @@ secrets: {{pw: {{content: "pa$$word"}}}}
 """
 FILES = {"conf/a.txt": b"a", "conf/sub/deep.txt": b"deep", "single.conf": b"single"}
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(480)]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def namespace(kube: KubeClient) -> AsyncIterator[str]:
 async def until(kube: KubeClient, kind: Manifest, holds: Callable[[Manifest], bool]) -> Manifest:
     """Watch one object until a condition holds."""
     name, namespace = kind["metadata"]["name"], kind["metadata"]["namespace"]
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(180):
         async for event in kube.watch(kind["apiVersion"], kind["kind"], namespace):
             if event.obj.get("metadata", {}).get("name") == name and holds(event.obj):
                 return event.obj

@@ -76,7 +76,7 @@ def test_the_copy_runs_in_the_image_by_what_the_wait_image_brings() -> None:
     (mount,) = container(result)["volumeMounts"]
     assert copier["image"] == "me/app"
     assert copier["command"][:4] == ["/skerry-tools/env", "/skerry-tools/busybox", "sh", "-ec"]
-    assert copier["command"][5:] == ["skerry-copy", "6", "/etc", "/skerry-copy/0", "data"]
+    assert copier["command"][5:] == ["skerry-copy", "6", "30", "/etc", "/skerry-copy/0", "data"]
     assert copier["volumeMounts"] == [
         {"name": "skerry-tools", "mountPath": "/skerry-tools", "readOnly": True},
         {"name": mount["name"], "mountPath": "/skerry-copy/0"},
@@ -105,12 +105,17 @@ def test_services_of_one_pod_copy_from_their_own_images() -> None:
     assert len({c["name"] for c in copies(result)}) == 2
 
 
-def run(*words: str) -> None:
-    """The container's script with its real arguments, by the tools of this machine."""
+def script() -> str:
+    """The container's script, by the tools of this machine."""
     (copier,) = copies(web("a", "[/etc]"))
-    script = copier["command"][4].replace("$$", "$")
-    script = script.replace('/skerry-tools/env /skerry-tools/busybox "$@"', '"$@"')
-    subprocess.run(["/bin/sh", "-ec", script, "skerry-copy", *words], check=True, timeout=120)
+    text: str = copier["command"][4].replace("$$", "$")
+    return text.replace('/skerry-tools/env /skerry-tools/busybox "$@"', '"$@"')
+
+
+def run(*words: str, beats: int = 30) -> None:
+    group, *others = words
+    command = ["/bin/sh", "-ec", script(), "skerry-copy", group, str(beats), *others]
+    subprocess.run(command, check=True, timeout=120)
 
 
 def names(folder: Path) -> set[str]:
@@ -152,11 +157,70 @@ def test_a_copy_that_was_cut_off_is_done_again(image: Path, volume: Path) -> Non
     assert names(volume) == {"data"}
 
 
-def test_the_lock_of_a_pod_that_is_gone_is_taken_over(image: Path, volume: Path) -> None:
+def locked(volume: Path, *owners: str) -> None:
     (volume / ".skerry-copying").mkdir()
-    (volume / ".skerry-copying" / "owner").write_text("gone\n")
-    (volume / ".skerry-copying" / "beat").write_text("gone 1\n")
-    run("", str(image), str(volume), "data")
+    for owner in owners:
+        (volume / ".skerry-copying" / owner).touch()
+
+
+# None: it was gone before it could name itself. Two: one was gone while it gave way to the other.
+@pytest.mark.parametrize("owners", [(), ("gone",), ("gone", "gone-too")])
+def test_the_lock_of_a_pod_that_is_gone_is_taken_over(
+    image: Path, volume: Path, owners: tuple[str, ...]
+) -> None:
+    locked(volume, *owners)
+    run("", str(image), str(volume), "data", beats=1)
+    assert names(volume) == {"data"}
+    assert "a b" in names(volume / "data")
+
+
+def test_a_failed_copy_gives_its_lock_back_and_keeps_its_marker(image: Path, volume: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        run("no-such-group", str(image), str(volume), "data")
+    assert names(volume) == {"data", ".skerry-unfinished"}
+
+
+_SLOW_MV = """\
+#!/bin/sh
+# The first to find the lock stale acts on it only after the second copies already.
+if mkdir first 2>/dev/null; then
+  until [ -e copying ]; do sleep 0.1; done
+  PATH=/usr/bin:/bin mv "$@"; code=$?
+  touch moved
+  exit "$code"
+fi
+# However slow this machine is, the owner of the lock may finish.
+if [ -e copying ]; then until [ -e copied ]; do sleep 0.1; done; fi
+PATH=/usr/bin:/bin exec mv "$@"
+"""
+_SLOW_CP = """\
+#!/bin/sh
+mkdir copying || { touch both; exit 1; }
+until [ -e moved ]; do sleep 0.1; done
+sleep 1
+PATH=/usr/bin:/bin cp "$@"
+touch copied
+"""
+
+
+def test_of_two_that_find_a_lock_stale_one_takes_it(image: Path, volume: Path) -> None:
+    locked(volume, "gone")
+    tools = image.parent / "tools"
+    tools.mkdir()
+    for name, text in (("mv", _SLOW_MV), ("cp", _SLOW_CP)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    words = ["skerry-copy", "", "2", str(image), str(volume), "data"]
+    copying = [
+        subprocess.Popen(
+            ["/bin/sh", "-ec", script(), *words],
+            cwd=tools,
+            env={"PATH": f"{tools}:/usr/bin:/bin"},
+        )
+        for _ in range(2)
+    ]
+    assert [one.wait(120) for one in copying] == [0, 0]
+    assert not (tools / "both").exists()
     assert names(volume) == {"data"}
     assert "a b" in names(volume / "data")
 
