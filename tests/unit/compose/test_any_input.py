@@ -1,8 +1,6 @@
-"""Any bytes in, a plan or diagnostics out: never an exception, bounded time."""
+"""Any bytes in, a plan or diagnostics out: never an exception, bounded work."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +8,10 @@ from hypothesis import strategies as st
 
 from agent.compose import Context, Limits, Plan, SourceFile, plan
 from agent.compose import keys as table
+from tests.unit.compose.cost import calls
 from tests.unit.compose.helpers import CONTEXT, codes
+
+MOST_CALLS = 50_000
 
 KEYS = sorted({part for key in table.table() for part in key.path.split(".")} - {"*", "[]"})
 WORDS = [
@@ -39,6 +40,13 @@ RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(H
 
 def run(content: bytes, context: Context = CONTEXT) -> Plan:
     return plan([SourceFile("compose.yml", content)], context)
+
+
+def within(most: int, content: bytes, context: Context = CONTEXT) -> Plan:
+    """The plan, made with at most so many calls."""
+    found: list[Plan] = []
+    calls(lambda: found.append(run(content, context)), most)
+    return found[0]
 
 
 def flow(value: object) -> str:
@@ -135,11 +143,9 @@ def _env_bomb() -> bytes:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_unusable_files_give_one_clear_error(content: bytes, code: str) -> None:
-    started = time.process_time()
-    result = run(content)
+    result = within(5_000, content)
     assert codes(result) == [code]
     assert result.waves == ()
-    assert time.process_time() - started < 2
 
 
 def test_no_files_at_all() -> None:
@@ -152,30 +158,27 @@ def test_a_byte_order_mark_is_no_content() -> None:
 
 def test_many_findings_are_counted_not_kept() -> None:
     unknown = "".join(f"  k{i}: 1\n" for i in range(5_000))
-    started = time.process_time()
-    result = run(f"services: {{web: {{image: a}}}}\nx: {{}}\nnetworks:\n{unknown}".encode())
+    result = within(
+        1_000_000, f"services: {{web: {{image: a}}}}\nx: {{}}\nnetworks:\n{unknown}".encode()
+    )
     assert len(result.diagnostics) == Limits().diagnostics + 1
     assert result.diagnostics[-1].code == "CMP099"
-    assert time.process_time() - started < 5
 
 
 def test_aliases_of_long_text_are_bounded() -> None:
-    started = time.process_time()
-    assert run(_env_bomb()).rejected
-    assert time.process_time() - started < 5
+    assert within(MOST_CALLS, _env_bomb()).rejected
 
 
 def test_variables_that_multiply_are_bounded() -> None:
     env = b"A=" + b"x" * 100 + b"\n" + b"".join(
         b"V%d=%s\n" % (i, b"${V%d}" % (i - 1) * 50 if i else b"${A}") for i in range(10)
     )  # fmt: skip
-    started = time.process_time()
-    result = run(
+    result = within(
+        MOST_CALLS,
         b"services: {web: {image: a, environment: ['X=${V9}']}}",
         Context(app="a", namespace="n", files={".env": env}),
     )
     assert result.rejected
-    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("app", ["", "Upper", "a" * 41, "-a", "a_b", "ä"])
