@@ -99,6 +99,13 @@ def are_certain(service: Service, ports: tuple[PortFact, ...]) -> bool:
     return any(fact.source not in guesses for fact in ports)
 
 
+def is_headless(service: Service, ports: tuple[PortFact, ...]) -> bool:
+    """Whether the name leads to the pods themselves: no port is certain, or the file wants it."""
+    deploy = service.fields.child("deploy")
+    wanted = deploy is not None and deploy.text("endpoint_mode") == "dnsrr"
+    return service.hints.headless or wanted or not are_certain(service, ports)
+
+
 def is_loopback(host_ip: str) -> bool:
     """Whether a published port was bound to the Docker host's own address only."""
     return host_ip.startswith(_LOOPBACK)

@@ -28,10 +28,11 @@ from agent.compose.diagnostics import Report, Severity
 from agent.compose.jobs import workload_kind
 from agent.compose.loader import Loaded, load
 from agent.compose.metadata import Metadata
-from agent.compose.model import Condition, Dependency, Project, Service
+from agent.compose.model import Condition, Project, Service
 from agent.compose.names import is_dns_label, name_services
 from agent.compose.origin import NOWHERE
 from agent.compose.paths import ProjectFiles
+from agent.compose.pod_waits import PodWaits
 from agent.compose.pods import Pods
 from agent.compose.reader import read_project
 from agent.compose.result import (
@@ -47,12 +48,9 @@ from agent.compose.result import (
 )
 from agent.compose.verify import verify
 from agent.compose.volumes import Volumes
-from agent.compose.waiting import Wait
 from agent.compose.workloads import workload
 
 MAX_APP_NAME = 40
-_PORTS_TRIED = 4
-"""Ports of a dependency that are tried; the first that answers will do."""
 
 
 def plan(sources: Sequence[SourceFile], context: Context) -> Plan:
@@ -162,10 +160,7 @@ class _Planner:
         environments: dict[str, dict[str, str]],
         ports: dict[str, tuple[PortFact, ...]],
     ) -> dict[str, Assembly]:
-        headless = {
-            name: not discovery.are_certain(service, ports[name]) or _wants_headless(service)
-            for name, service in services.items()
-        }
+        waits = PodWaits(self._project, services, leaders, names, ports, self._report)
         levels = {} if self._report.rejected else dependencies.levels(services, leaders)
         assemblies = {
             name: Assembly(
@@ -176,8 +171,8 @@ class _Planner:
                 ports=ports[name],
                 environment=environments[name],
                 volumes=self._volumes.pod_volumes(service, names[name]),
-                waits=self._waits(service, leaders, names, ports, headless),
-                headless=headless[name],
+                waits=waits.of(service),
+                headless=discovery.is_headless(service, ports[name]),
                 leader=leaders[name],
                 pod_name=names[leaders[name]],
                 env_secret=self._metadata.name(names[name], "env") if environments[name] else "",
@@ -222,60 +217,6 @@ class _Planner:
                     f"port {port.published}→{port.target}/{port.protocol} does not look like HTTP "
                     "and is reachable inside only",
                 )
-
-    def _waits(
-        self,
-        service: Service,
-        leaders: dict[str, str],
-        names: dict[str, str],
-        ports: dict[str, tuple[PortFact, ...]],
-        headless: dict[str, bool],
-    ) -> list[Wait]:
-        """What an init container waits for; completed dependencies were a wave before."""
-        waits: list[Wait] = []
-        for dependency in service.depends_on:
-            if dependency.service not in names:
-                continue
-            if leaders[dependency.service] == leaders[service.name]:
-                self._check_wait_within_pod(dependency)
-                continue
-            if dependency.condition is Condition.COMPLETED:
-                continue
-            tcp: list[int] = []
-            if not headless[dependency.service]:
-                tcp = [fact.port for fact in ports[dependency.service] if fact.protocol == "tcp"]
-            healthy = dependency.condition is Condition.HEALTHY
-            target = self._project.services[dependency.service]
-            if healthy and (target.healthcheck is None or target.healthcheck.disabled):
-                self._report.warning(
-                    "CMP251",
-                    dependency.origin,
-                    dependency.path,
-                    f'"{dependency.service}" has no health check; '
-                    + ("its port is waited for" if tcp else "it only has to run"),
-                    "Add a healthcheck to it.",
-                )
-            waits.append(Wait(names[dependency.service], tuple(tcp[:_PORTS_TRIED]), healthy))
-        return sorted(
-            waits, key=lambda wait: wait.host
-        )  # the order of keys must not run a Job again
-
-    def _check_wait_within_pod(self, dependency: Dependency) -> None:
-        if dependency.condition is Condition.COMPLETED:
-            self._report.error(
-                "CMP304",
-                dependency.origin,
-                dependency.path,
-                f'it runs in the pod of "{dependency.service}" and cannot wait for its end',
-                "Do not share its namespaces, or wait for service_started.",
-            )
-        elif dependency.condition is Condition.HEALTHY:
-            self._report.warning(
-                "CMP304",
-                dependency.origin,
-                dependency.path,
-                f'"{dependency.service}" runs in the same pod; both start together',
-            )
 
     def _policies(self, assemblies: dict[str, Assembly]) -> list[Manifest]:
         assemblies = {n: a for n, a in assemblies.items() if not a.is_member}
@@ -369,13 +310,6 @@ class _Planner:
                     f'Use the name "{alias.service}", or declare its port with expose:.',
                 )
         return tuple(alias for alias in aliases if alias.service not in headless)
-
-
-def _wants_headless(service: Service) -> bool:
-    if service.hints.headless:
-        return True
-    deploy = service.fields.child("deploy")
-    return deploy is not None and deploy.text("endpoint_mode") == "dnsrr"
 
 
 def _key_of_alias(service: Service, alias: HostAlias) -> str:

@@ -69,7 +69,7 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One dependency: `healthy` is waited for without end, `started` for a minute."""
+    """One dependency: `healthy` is waited for without end, `started` for half a minute."""
 
     host: str
     ports: tuple[int, ...]

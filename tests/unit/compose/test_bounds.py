@@ -41,6 +41,7 @@ FILES = {
     "a very long chain of volumes_from": chained("volumes_from: [s{0}], volumes: [/v{i}]", 2_000),
     "a very long chain of extends": chained("extends: {{service: s{0}}}", 2_000),
     "a mesh of depends_on": meshed("depends_on", "s{0}"),
+    "the longest chain that is taken": chained("depends_on: [s{0}]", 200),
     "a mesh of links": meshed("links", "s{0}:l{0}"),
     "a mesh of volumes_from": meshed("volumes_from", "s{0}"),
     "ranges of ports": "services: {a: {image: a, ports: [" + "'1-65000', " * 400 + "'80']}}",
