@@ -13,7 +13,9 @@ COMPOSE = f"""
 services:
   bare:
     image: registry.k8s.io/coredns/coredns:v1.14.7
-    command: [-dns.port=5353]
+    command: [-conf=/Corefile]
+    configs: [{{source: corefile, target: /Corefile}}]
+    expose: ["5353"]
     volumes: ["etc:/etc"]
   web:
     image: {IMAGE}
@@ -37,6 +39,7 @@ services:
       - {{type: volume, target: /var/spool, volume: {{nocopy: true}}}}
     deploy: {{replicas: 2}}
 volumes: {{etc: }}
+configs: {{corefile: {{content: ".:5353 {{\\n  errors\\n}}\\n"}}}}
 """
 
 
