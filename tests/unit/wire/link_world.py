@@ -165,7 +165,7 @@ _OPENS = frozenset({"open", "reset", "challenge", "hello", "welcome"})
 class FifoScheduler(Scheduler):
     """Without lanes: what is urgent waits behind what streams have queued (mutation)."""
 
-    def fill(self, envelope: Any) -> int:
+    def fill(self, envelope: Any, bulk: int) -> int:
         frames = envelope.frames
         late = [frame for frame in self._control if frame.WhichOneof("kind") not in _OPENS]
         early = [frame for frame in self._control if frame.WhichOneof("kind") in _OPENS]

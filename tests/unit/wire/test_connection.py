@@ -144,7 +144,7 @@ def test_any_message_is_a_sign_of_life() -> None:
 def test_pings_are_answered_and_give_the_round_trip() -> None:
     made = connection()
     made.tick(PING)
-    (ping,) = frames(made)
+    (ping,) = frames(made, PING)
     assert ping.HasField("ping")
     pong = link_pb2.Frame(pong=link_pb2.Pong(id=ping.ping.id, sent_us=ping.ping.sent_us))
     made.receive(envelope(pong), PING + 0.25)

@@ -31,7 +31,7 @@ def queue(scheduler: Scheduler, state: StreamState, size: int, count: int) -> No
 
 def batch(scheduler: Scheduler) -> list[link_pb2.Frame]:
     envelope = link_pb2.ConnectRequest()
-    scheduler.fill(envelope)
+    scheduler.fill(envelope, BATCH_BYTES)
     return list(envelope.frames)
 
 
@@ -53,7 +53,8 @@ def test_control_goes_before_interactive_before_bulk() -> None:
     queue(scheduler, stream(4, interactive=True), 100, 1)
     scheduler.control(ack(1))
     assert [frame.stream_id for frame in batch(scheduler)] == [0, 4, 2]
-    assert scheduler.empty
+    assert not scheduler.urgent
+    assert not scheduler.has_bulk
 
 
 @pytest.mark.parametrize("sizes", [(500, 16_000), (100, 16_320), (7000, 9000)])
@@ -111,7 +112,8 @@ def test_what_was_forgotten_is_not_written() -> None:
     scheduler = Scheduler(Traffic())
     scheduler.exchange(progress(1), "progress")
     scheduler.forget("progress")
-    assert scheduler.empty
+    assert not scheduler.urgent
+    assert not scheduler.has_bulk
 
 
 def test_the_end_of_a_stream_rides_on_its_last_data() -> None:

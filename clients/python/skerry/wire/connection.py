@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 
 from skerry.agent.v1 import link_pb2
+from skerry.wire.congestion import BulkBudget
 from skerry.wire.credit import RoundTrip
 from skerry.wire.errors import ConnectionRefused, MessageTooLarge, ProtocolError
 from skerry.wire.events import Event, FrameArrived, PeerGoesAway, PeerSilent
@@ -104,7 +105,8 @@ class Connection:
         self._sync_due = now + SYNC_SECONDS
         self._sync_wanted = False
         self._ping_id = 0
-        self._ping_sent: float | None = None
+        self._ping_wanted = False
+        self._budget = BulkBudget()
         self._peer_goes_away = False
         self._handlers: dict[str, Callable[[link_pb2.Frame, float], None]] = {
             "open": self._mux.on_open,
@@ -194,8 +196,7 @@ class Connection:
         return self._take_events()
 
     def next_message(self, now: float) -> tuple[Envelope | None, list[Event]]:
-        """The next message to write, or None when nothing waits."""
-        del now
+        """The next message to write, or None when nothing may be written now."""
         scheduler = self._scheduler
         if self._sync_wanted:
             # The list is made here and not when it is due: what is written before it is what the peer
@@ -204,10 +205,16 @@ class Connection:
             frame = link_pb2.Frame()
             frame.sync_streams.stream_ids.extend(self.streams)
             scheduler.control(frame)
-        if scheduler.empty:
+        if not self.has_output:
             return None, self._take_events()
+        budget = self._budget
         envelope = self._envelope()
-        scheduler.fill(envelope)
+        scheduler.fill(envelope, budget.allowance)
+        budget.wrote(self.sent.bulk_bytes)
+        if scheduler.has_bulk and not budget.allowance:
+            budget.held_back()
+        if self._ping_wanted or budget.wants_mark:
+            self._mark(envelope, now)
         self._mux.written()
         return (envelope if envelope.frames else None), self._take_events()
 
@@ -219,7 +226,13 @@ class Connection:
     @property
     def has_output(self) -> bool:
         """Whether `next_message` has something."""
-        return self._sync_wanted or not self._scheduler.empty
+        scheduler, budget = self._scheduler, self._budget
+        return (
+            scheduler.urgent
+            or self._sync_wanted
+            or self._ping_wanted
+            or (scheduler.has_bulk and (budget.allowance > 0 or budget.wants_mark))
+        )
 
     # Frames of the layer above
 
@@ -322,12 +335,12 @@ class Connection:
         self._scheduler.control(pong, "pong")
 
     def _on_pong(self, frame: link_pb2.Frame, now: float) -> None:
-        if self._ping_sent is None or frame.pong.id != self._ping_id:
+        trip = self._budget.acknowledge(frame.pong.id, now)
+        if trip is None:
             return
-        self.round_trip.sample(max(0.0, now - self._ping_sent), now)
-        self._ping_sent = None
+        self.round_trip.sample(trip)
         self._liveness.note_round_trip(self.round_trip.smoothed)
-        self._mux.windows.adapt(self.round_trip, self.received.bulk_bytes, now)
+        self._mux.windows.adapt(self.round_trip, now)
 
     def _on_go_away(self, frame: link_pb2.Frame, now: float) -> None:
         del now
@@ -338,17 +351,24 @@ class Connection:
 
     def _probe(self, now: float) -> None:
         """A busy stream wants to know the round trip."""
-        if self._ping_sent is None and self._liveness.since_asked(now) >= _PROBE_SECONDS:
+        if self._liveness.since_asked(now) >= _PROBE_SECONDS:
             self._ping(now)
 
     def _ping(self, now: float) -> None:
-        self._ping_id += 1
-        self._ping_sent = now
+        """Ask with the next message."""
+        self._ping_wanted = True
         self._liveness.note_asked(now)
-        frame = link_pb2.Frame()
+
+    def _mark(self, envelope: Envelope, now: float) -> None:
+        """Add a ping: its pong says that the peer lives, how far it is, and that this message has arrived."""
+        self._ping_wanted = False
+        self._ping_id += 1
+        frame = envelope.frames.add()
         frame.ping.id = self._ping_id
         frame.ping.sent_us = int(now * 1_000_000)
-        self._scheduler.control(frame, "ping")
+        self.sent.control_frames += 1
+        self.sent.control_bytes += frame.ByteSize()
+        self._budget.mark(self._ping_id, now)
 
     def _take_events(self) -> list[Event]:
         events = self._events

@@ -29,7 +29,6 @@ INTERACTIVE_CREDIT = 32 * KIB
 MIN_STREAM_WINDOW = 24 * KIB
 MAX_STREAM_WINDOW = 4 * MIB
 START_BULK_WINDOW = 256 * KIB
-MIN_BULK_WINDOW = 64 * KIB
 
 OPENS_DELAYED_SECONDS = 15
 """Opens of so long may arrive together: a line that stands still for longer is given up."""

@@ -68,16 +68,20 @@ class Scheduler:
         """Streams whose last frame was written with the last batch."""
 
     @property
-    def empty(self) -> bool:
-        """Nothing waits to be written."""
-        return not (
+    def urgent(self) -> bool:
+        """Something waits that is not the data of bulk streams."""
+        return bool(
             self._control
             or self._control_latest
             or self._exchange
             or self._exchange_latest
             or self._interactive
-            or self._bulk
         )
+
+    @property
+    def has_bulk(self) -> bool:
+        """Data of bulk streams waits."""
+        return bool(self._bulk)
 
     def control(self, frame: link_pb2.Frame, key: Hashable = None) -> None:
         """Write before everything else. With a key, replaces what waits under the same key."""
@@ -119,17 +123,20 @@ class Scheduler:
             stream.scheduled = False
             (self._interactive if stream.interactive else self._bulk).remove(stream)
 
-    def fill(self, envelope: Envelope) -> int:
-        """Put the next batch into an empty envelope; returns how many frames."""
+    def fill(self, envelope: Envelope, bulk: int) -> int:
+        """Put the next batch into an empty envelope, with at most about `bulk` bytes of bulk streams.
+
+        Returns how many frames.
+        """
         frames = envelope.frames
         left = self._fill_control(frames, BATCH_BYTES)
         if self._interactive:
             left = self._fill_streams(frames, self._interactive, left)
         if self._exchange or self._exchange_latest:
             left = self._fill_exchange(frames, left)
-        if self._bulk:
+        if self._bulk and bulk > 0:
             # At least one frame, so that a busy terminal cannot starve the logs.
-            self._fill_streams(frames, self._bulk, left, at_least_one=True)
+            self._fill_streams(frames, self._bulk, min(left, bulk), at_least_one=True)
         return len(frames)
 
     def _fill_control(self, frames: _Frames, left: int) -> int:
